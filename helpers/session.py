@@ -1,0 +1,280 @@
+"""The front door: which profile runs, on which device, from which seed, and for how long."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is trained: the only place where epochs, sizes and counts of the series stand.
+
+    Sizes are (height, width) in pixels; `None` means "all images". Introduced in notebook 01.
+    """
+
+    name: str
+    describes: str
+    may_download: bool
+    picture_side: int  # pixels, the photograph of 01 and 02
+    depth_samples: int  # samples in the gradient-flow experiment of 01
+    depth_width: int  # units of each of its layers
+    dying_samples: int  # points of the spirals on which units of 01 die
+    dying_width: int  # units of each hidden layer there
+    dying_steps: int
+    measurement_seeds: int  # repetitions of both experiments of 01
+    lenet_epochs: int
+    lenet_batch: int
+    lenet_train: int | None
+    lenet_test: int | None
+    unet_epochs: int
+    unet_short_epochs: int  # the net of 5 minutes in 05
+    unet_batch: int
+    unet_size: tuple[int, int]
+    unet_width: int
+    unet_train: int | None
+    unet_test: int | None
+    standin_cifar: tuple[int, int]  # pictures for training and for the test
+    standin_stanford: int
+    seeds: int
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="ci",
+            describes="seconds; every step is taken, no result is meant to be read",
+            may_download=False,
+            picture_side=64,
+            depth_samples=64,
+            depth_width=32,
+            dying_samples=64,
+            dying_width=16,
+            dying_steps=20,
+            measurement_seeds=2,
+            lenet_epochs=2,
+            lenet_batch=4,
+            lenet_train=3000,
+            lenet_test=500,
+            unet_epochs=2,
+            unet_short_epochs=1,
+            unet_batch=4,
+            unet_size=(64, 64),
+            unet_width=4,
+            unet_train=24,
+            unet_test=8,
+            standin_cifar=(3000, 500),
+            standin_stanford=60,
+            seeds=1,
+        ),
+        Profile(
+            name="class",
+            describes="minutes on a laptop; a result worth discussing",
+            may_download=True,
+            picture_side=256,
+            depth_samples=512,
+            depth_width=256,
+            dying_samples=256,
+            dying_width=64,
+            dying_steps=100,
+            measurement_seeds=3,
+            lenet_epochs=2,
+            lenet_batch=4,
+            lenet_train=None,
+            lenet_test=None,
+            unet_epochs=35,
+            unet_short_epochs=18,
+            unet_batch=16,
+            unet_size=(128, 160),
+            unet_width=16,
+            unet_train=None,
+            unet_test=None,
+            standin_cifar=(20000, 2000),
+            standin_stanford=300,
+            seeds=1,
+        ),
+        Profile(
+            name="full",
+            describes="the articles' sizes; hours without a GPU",
+            may_download=True,
+            picture_side=256,
+            depth_samples=2048,
+            depth_width=256,
+            dying_samples=512,
+            dying_width=64,
+            dying_steps=300,
+            measurement_seeds=10,
+            lenet_epochs=2,
+            lenet_batch=4,
+            lenet_train=None,
+            lenet_test=None,
+            unet_epochs=100,
+            unet_short_epochs=35,
+            unet_batch=16,
+            unet_size=(224, 224),
+            unet_width=32,
+            unet_train=None,
+            unet_test=None,
+            standin_cifar=(50000, 10000),
+            standin_stanford=715,
+            seeds=5,
+        ),
+    )
+}
+
+# Minutes of computing on 2 cores, per notebook and profile; readers see it before they wait.
+MINUTES: dict[str, dict[str, float]] = {
+    "01_activation_functions": {"ci": 0.3, "class": 1, "full": 1},
+    "02_funnel_condition": {"ci": 0.3, "class": 1, "full": 1},
+    "03_cifar10_lenet_swap": {"ci": 0.5, "class": 5, "full": 5},
+    "04_unet_stanford_background": {"ci": 0.5, "class": 12, "full": 900},
+    "05_iou_evaluation": {"ci": 0.5, "class": 6, "full": 300},
+}
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a notebook runs with. Introduced in notebook 01."""
+
+    profile: Profile
+    device: torch.device
+    seed: int
+    data: Path
+
+    def checkpoint(self, *words: str) -> Path:
+        """Where the reader's network of that name is kept, one file per profile.
+
+        `words` tell networks apart: task, activation, split, the data's source. Introduced in
+        notebook 04.
+        """
+        name = "-".join([*words, self.profile.name]).lower().replace(" ", "-")
+        return self.data / "runs" / f"{name}.pt"
+
+
+def current_profile() -> Profile:
+    """The profile that `FUNNEL_PROFILE` names, "class" by default.
+
+    Raises ValueError when no profile has that name.
+    """
+    name = os.environ.get("FUNNEL_PROFILE") or "class"
+    if name not in PROFILES:
+        raise ValueError(f"FUNNEL_PROFILE is '{name}'; choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def repository() -> Path | None:
+    """The folder that holds notebooks and helpers, or None for an installed package."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "notebooks").is_dir() else None
+
+
+def data_directory() -> Path:
+    """Where data, checkpoints and a reader's runs go: `FUNNEL_DATA`, else `data/cache`.
+
+    A relative `FUNNEL_DATA` counts from the present directory.
+    """
+    if named := os.environ.get("FUNNEL_DATA"):
+        return Path(named).expanduser().absolute()
+    return (repository() or Path.cwd()) / "data" / "cache"
+
+
+def best_device() -> torch.device:
+    """CUDA where there is a GPU, Apple's MPS where there is one, otherwise the CPU.
+
+    `FUNNEL_DEVICE` (cpu, cuda, mps) overrules the choice; a device that is not there is an error.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there["cpu"] = True
+    name = os.environ.get("FUNNEL_DEVICE") or next(
+        name for name, is_there in there.items() if is_there
+    )
+    if not there.get(name.split(":")[0], False):
+        found = ", ".join(known for known, is_there in there.items() if is_there)
+        raise ValueError(f"FUNNEL_DEVICE is '{name}', but this machine offers only {found}")
+    return torch.device(name)
+
+
+def stream_seed(seed: int, stream: str) -> int:
+    """The seed of one purpose ("order/3", a layer's name): one more draw here shifts nothing there."""
+    return zlib.crc32(f"{seed}/{stream}".encode())
+
+
+def random_generator(seed: int, stream: str) -> torch.Generator:
+    """A CPU generator of its own for each purpose. Introduced in notebook 03."""
+    return torch.Generator().manual_seed(stream_seed(seed, stream))
+
+
+def start(notebook: str, seed: int = 0) -> Session:
+    """Choose profile and device, and tell the reader what will happen and how long it takes.
+
+    `notebook` is the file's name without its ending. Raises ValueError for an unknown profile or
+    device.
+    """
+    session = Session(current_profile(), best_device(), seed, data_directory())
+    profile, minutes = session.profile, MINUTES[notebook]
+    print(f"Profile '{profile.name}': {profile.describes}.")
+    took = _duration(minutes[profile.name])
+    print(f"Without a GPU, on two cores, this notebook computes for about {took}.")
+    version = torch.__version__.split("+")[0]
+    print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {version}.")
+    if where := _place():
+        print(where)
+    return session
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return f"{minutes * 60:.0f} seconds"
+    if minutes < 90:
+        return f"{minutes:.0f} minute{'s' if minutes > 1 else ''}"
+    return f"{minutes / 60:.0f} hours"
+
+
+def _device_line(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "the GPU of this Mac"
+    return f"the CPU, {torch.get_num_threads()} threads"
+
+
+def _place() -> str | None:
+    """A word on where we run, when there is one that saves the reader time."""
+    if "google.colab" in sys.modules and not torch.cuda.is_available():
+        return "Colab without a GPU: Runtime > Change runtime type > T4 GPU makes training faster."
+    if (
+        platform.system() == "Linux"
+        and Path("/dev/nvidia0").exists()
+        and not torch.cuda.is_available()
+    ):
+        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in README.md."
+    return None
+
+
+_DECLARED = torch.library.Library("torchvision", "FRAGMENT")  # what it declares lives as long as it
+
+
+def import_torchvision() -> ModuleType:
+    """torchvision, also where its wheel stands beside a CPU-only torch.
+
+    That wheel's compiled part wants CUDA libraries, and without them its import fails for want of
+    two operators' declarations. Declaring them first lets transforms, grids, drawing and models
+    work; the operators themselves, torchvision.io and detection stay out of reach.
+    """
+    if "torchvision" not in sys.modules:
+        for name in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, name):
+                _DECLARED.define(
+                    f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+                )
+    import torchvision
+
+    return torchvision

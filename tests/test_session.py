@@ -1,0 +1,124 @@
+"""The session: what a reader is told, and what the environment may ask for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers import PROFILES, current_profile, data_directory, random_generator, start
+from helpers.session import MINUTES, best_device
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_profile_is_class_unless_the_environment_names_another(monkeypatch):
+    monkeypatch.delenv("FUNNEL_PROFILE", raising=False)
+    assert current_profile().name == "class"
+    monkeypatch.setenv("FUNNEL_PROFILE", "full")
+    assert current_profile().name == "full"
+
+
+def test_an_unknown_profile_is_named_with_the_known_ones(monkeypatch):
+    monkeypatch.setenv("FUNNEL_PROFILE", "fast")
+    with pytest.raises(ValueError, match="'fast'; choose one of ci, class, full"):
+        start("01_activation_functions")
+
+
+def test_nothing_is_downloaded_in_ci():
+    assert not PROFILES["ci"].may_download
+
+
+def test_start_says_profile_minutes_device_and_seed(capsys, monkeypatch):
+    monkeypatch.setenv("FUNNEL_PROFILE", "ci")
+    session = start("03_cifar10_lenet_swap", seed=4)
+    said = capsys.readouterr().out
+    assert session.seed == 4
+    assert all(word in said for word in ("Profile 'ci'", "seconds", "Device", "Seed 4"))
+
+
+def test_every_notebook_has_its_minutes():
+    stored = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert stored <= set(MINUTES)
+    assert all(set(minutes) == set(PROFILES) for minutes in MINUTES.values())
+
+
+@pytest.mark.parametrize(("named", "beside"), [("here", True), (None, False)])
+def test_the_data_directory(monkeypatch, tmp_path, named, beside):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FUNNEL_DATA", raising=False)
+    if named:
+        monkeypatch.setenv("FUNNEL_DATA", named)
+    assert data_directory() == (tmp_path / "here" if beside else ROOT / "data" / "cache")
+
+
+def test_an_installed_package_keeps_its_data_in_the_present_directory(monkeypatch, tmp_path):
+    monkeypatch.delenv("FUNNEL_DATA", raising=False)
+    monkeypatch.setattr(
+        "helpers.session.__file__", str(tmp_path / "site" / "helpers" / "session.py")
+    )
+    monkeypatch.chdir(tmp_path)
+    assert data_directory() == tmp_path / "data" / "cache"
+
+
+def test_a_device_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setenv("FUNNEL_DEVICE", "tpu")
+    with pytest.raises(ValueError, match="'tpu', but this machine offers only"):
+        best_device()
+    monkeypatch.setenv("FUNNEL_DEVICE", "cpu")
+    assert best_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
+def test_a_gpu_comes_before_the_cpu(monkeypatch, cuda, mps, expected):
+    monkeypatch.delenv("FUNNEL_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device().type == expected
+
+
+def test_streams_are_separate_and_repeatable():
+    def draw(seed, stream):
+        return torch.rand(3, generator=random_generator(seed, stream)).tolist()
+
+    assert draw(0, "order/0") == draw(0, "order/0")
+    assert len({tuple(draw(s, n)) for s in (0, 1) for n in ("order/0", "order/1", "conv1")}) == 6
+
+
+def test_colab_without_a_gpu_is_told_how_to_get_one(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    start("01_activation_functions")
+    assert "Change runtime type" in capsys.readouterr().out
+
+
+def test_importing_helpers_is_quick_and_leaves_torchvision_alone():
+    code = (
+        "import sys, time, torch; t = time.perf_counter(); import helpers; helpers.LeNet;"
+        "print(time.perf_counter() - t, 'torchvision' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert out.stdout.split()[1:] == ["False", "False"], out.stderr
+
+
+def test_torchvision_works_beside_this_torch():
+    code = (
+        "from helpers import import_torchvision as get; import torch; tv = get(); get();"
+        "from torchvision.utils import make_grid;"
+        "print(make_grid(torch.zeros(4, 3, 8, 8)).shape[0])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert out.stdout.strip() == "3", out.stderr
+
+
+def test_an_unknown_name_of_the_package_lists_the_known_ones():
+    import helpers
+
+    assert "fit" in dir(helpers)
+    with pytest.raises(AttributeError, match="no 'Frelu'; it has ACTIVATIONS"):
+        helpers.Frelu  # noqa: B018
