@@ -1,0 +1,234 @@
+"""The room where predictions are scored: the confusion matrix, IoU from it, and article B's IoU."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Labels = Tensor | np.ndarray
+
+# torch.bincount counts int16 without a cast; so many bins at most can be counted in pairs.
+_MOST_PAIRED_BINS = 181
+
+
+def confusion_matrix(
+    prediction: Labels, target: Labels, classes: int, ignore_index: int = -1
+) -> Tensor:
+    """Count which class was predicted for the pixels of each true class.
+
+    `prediction` and `target` are integer labels of any one shape, such as (H, W) or (N, H, W).
+    Pixels whose target is `ignore_index` are left out. Matrices of several maps add up.
+
+    Returns (classes, classes) int64 counts in pixels: rows are the truth, columns the prediction.
+    Raises ValueError for unequal shapes, labels that are not integers or lie outside the range.
+
+    Introduced in notebook 05.
+    """
+    counts = _joint_counts(*_checked(prediction, target, classes, ignore_index), classes)
+    return torch.from_numpy(counts[1:].copy())
+
+
+def iou_per_class(matrix: Tensor) -> Tensor:
+    """Intersection over union of each class: TP / (TP + FP + FN), from a confusion matrix.
+
+    `matrix` is (C, C) with the truth in rows. Returns (C,) float64 between 0 and 1, and NaN for a
+    class that neither the truth nor the prediction has (Everingham et al., IJCV 2010, section 4.3).
+    Raises ValueError when the matrix is not square.
+
+    Introduced in notebook 05.
+    """
+    counts = _square(matrix)
+    intersection = counts.diagonal()
+    union = counts.sum(0) + counts.sum(1) - intersection
+    return intersection / union
+
+
+def mean_iou(matrix: Tensor) -> float:
+    """Mean IoU over the classes that truth or prediction has; NaN, with a warning, if none has.
+
+    `matrix` is (C, C) with the truth in rows. Raises ValueError when it is not square.
+
+    Introduced in notebook 05.
+    """
+    iou = iou_per_class(matrix)
+    if iou.isnan().all():
+        _warn_of_nothing("mean IoU")
+        return float("nan")
+    return iou.nanmean().item()
+
+
+def pixel_accuracy(matrix: Tensor) -> float:
+    """Share of known pixels whose class is right; NaN, with a warning, if no pixel is known.
+
+    `matrix` is (C, C) with the truth in rows. Raises ValueError when it is not square.
+
+    Introduced in notebook 05.
+    """
+    counts = _square(matrix)
+    if not counts.sum():
+        _warn_of_nothing("pixel accuracy")
+        return float("nan")
+    return (counts.trace() / counts.sum()).item()
+
+
+@dataclass(frozen=True)
+class PerImageIoU:
+    """What `per_image_iou` found: IoU of each image and class, and the article's averages of it.
+
+    `per_image` is (N, C) float64, with NaN where a class was skipped.
+    """
+
+    per_image: Tensor
+
+    @property
+    def counted(self) -> Tensor:
+        """(C,) int64: in how many images each class counted."""
+        return (~self.per_image.isnan()).sum(0)
+
+    @property
+    def per_class(self) -> Tensor:
+        """(C,) float64: mean over the images where the class counted; -1 where it never did."""
+        return self.per_image.nanmean(0).nan_to_num(nan=-1.0)
+
+    @property
+    def mean(self) -> float:
+        """The article's mean IoU: the plain mean of `per_class`, its -1 included."""
+        return self.per_class.mean().item()
+
+
+def per_image_iou(
+    predictions: Sequence[Labels] | Labels, targets: Sequence[Labels] | Labels, classes: int
+) -> PerImageIoU:
+    """Article B's IoU, to the letter: of each image by itself, then averaged class by class.
+
+    `predictions` and `targets` are N label maps, each pair of one shape (H, W); unknown is -1.
+    The rules, each of which moves the score (notebook 05 measures by how much):
+
+    - a class is skipped in an image only where neither truth nor prediction has it;
+    - predicted where the truth has none, it scores 0 in that image;
+    - unknown pixels count as false positives of whatever was predicted there;
+    - a class that never counted enters the mean as -1.
+
+    Raises ValueError for no image, unequal numbers or shapes, or labels outside the range.
+
+    Introduced in notebook 05.
+    """
+    if len(predictions) != len(targets) or not len(targets):
+        raise ValueError(
+            f"per_image_iou got {len(predictions)} predictions and {len(targets)} targets: "
+            "pass one prediction for each target, and at least one"
+        )
+    rows = [
+        _image_iou(prediction, target, classes, image)
+        for image, (prediction, target) in enumerate(zip(predictions, targets, strict=True))
+    ]
+    return PerImageIoU(torch.from_numpy(np.stack(rows)))
+
+
+def _image_iou(prediction: Labels, target: Labels, classes: int, image: int) -> np.ndarray:
+    """IoU of each class in one image, (C,) float64; unknown pixels stay in the union."""
+    try:
+        counts = _joint_counts(*_checked(prediction, target, classes, -1), classes)
+    except ValueError as error:
+        raise ValueError(f"image {image}: {error}") from error
+    intersection = counts[1:].diagonal()
+    union = counts[1:].sum(1) + counts.sum(0) - intersection
+    return np.divide(intersection, union, out=np.full(classes, np.nan), where=union > 0)
+
+
+def _joint_counts(prediction: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Count each pair of target and prediction: (C + 1, C) int64, row 0 for unknown (-1)."""
+    bins = (classes + 1) * classes
+    kind = np.uint8 if bins <= _MOST_PAIRED_BINS else np.int64
+    codes = target.astype(kind)  # as uint8, -1 is 255, and adding 1 makes it 0
+    codes += 1
+    codes *= kind(classes)
+    codes += prediction.astype(kind, copy=False)
+    count = _count_in_pairs if kind is np.uint8 else _count
+    return count(codes.reshape(-1), bins).reshape(classes + 1, classes)
+
+
+def _count(codes: np.ndarray, bins: int) -> np.ndarray:
+    """How often each of 0 .. bins - 1 occurs: (bins,) int64."""
+    return torch.bincount(torch.from_numpy(codes), minlength=bins).numpy()
+
+
+def _count_in_pairs(codes: np.ndarray, bins: int) -> np.ndarray:
+    """The same for uint8 codes, two neighbours at a time: half the steps of a serial loop."""
+    even = codes.size // 2 * 2
+    pairs = codes[:even].view(np.uint16)  # one code + 256 * the other
+    pairs = pairs - (pairs >> 8) * np.uint16(256 - bins)  # one code + bins * the other
+    both = _count(pairs.view(np.int16), bins * bins).reshape(bins, bins)
+    counts = both.sum(0) + both.sum(1)
+    if even < codes.size:
+        counts[codes[-1]] += 1
+    return counts
+
+
+def _checked(
+    prediction: Labels, target: Labels, classes: int, ignore_index: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both label maps as arrays, known to fit each other and the classes; unknown becomes -1."""
+    prediction, target = _integers(prediction, "prediction"), _integers(target, "target")
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"the prediction has shape {prediction.shape}, the target {target.shape}: "
+            "enlarge the logits to the target's size before argmax"
+        )
+    if ignore_index == -1:
+        _check_range(target, "target", -1, classes)
+    else:
+        known = target != ignore_index
+        _check_range(target[known], "target", 0, classes)
+        target = np.where(known, target, -1)
+    _check_range(prediction, "prediction", 0, classes)
+    return prediction, target
+
+
+def _integers(labels: Labels, name: str) -> np.ndarray:
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if array.dtype.kind not in "iub":
+        raise ValueError(
+            f"the {name} holds {array.dtype}: pass integer labels "
+            "(argmax of the logits; labels resized by nearest neighbour)"
+        )
+    return array
+
+
+def _check_range(labels: np.ndarray, name: str, least: int, classes: int) -> None:
+    if not labels.size or (labels.min() >= least and labels.max() < classes):
+        return
+    wrong = labels.min() if labels.min() < least else labels.max()
+    remedy = {
+        "target": "set what has no class to ignore_index, or pass the right number of classes",
+        "prediction": "take argmax over the channels; to leave a pixel out, mark it in the target",
+    }
+    raise ValueError(
+        f"the {name} has label {wrong}, outside 0 .. {classes - 1} for {classes} classes: "
+        f"{remedy[name]}"
+    )
+
+
+def _square(matrix: Tensor) -> Tensor:
+    """The counts as float64, exact up to 2**53 pixels."""
+    counts = torch.as_tensor(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(
+            f"a confusion matrix is square, (C, C); this one has shape {tuple(counts.shape)}: "
+            "make it with confusion_matrix(prediction, target, classes)"
+        )
+    return counts.to(torch.float64)
+
+
+def _warn_of_nothing(name: str) -> None:
+    warnings.warn(
+        f"the {name} is a mean over nothing: the confusion matrix is empty "
+        "(are all targets unknown?)",
+        RuntimeWarning,
+        stacklevel=3,
+    )
