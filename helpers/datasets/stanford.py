@@ -1,0 +1,295 @@
+"""Stanford Background: 715 scenes with a class for every pixel (Gould, Fulton, Koller 2009)."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..session import current_profile, data_directory
+from . import release, resize, standin_stanford
+from .download import Remote, try_download
+from .storage import DataError, complete, read_array
+
+CLASSES = {
+    "regions": ("sky", "tree", "road", "grass", "water", "building", "mountain", "foreground"),
+    "surfaces": ("sky", "horizontal", "vertical"),
+    "layers": (),  # numbers of regions within one picture, for display
+}
+ARCHIVE = Remote(
+    name="iccv09Data.tar.gz",
+    addresses=("http://dags.stanford.edu/data/iccv09Data.tar.gz",),
+    contents=release.check,
+)
+TREE = "iccv09Data"
+PREPARED = Path("prepared", "stanford-v1")
+RESIZERS = {"nearest": resize.resize_nearest, "bilinear": resize.resize_bilinear}
+SPLIT_SEED = 0  # fixed before the first run, for every run
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """A part of the set. Introduced in notebook 04.
+
+    images: (N, 3, H, W) uint8; labels: (N, H, W) int8 (layers: int16), -1 unknown; ids: N file
+    names; full_labels: N maps (h, w), each at its picture's own size, for scoring; jpegs: N
+    files' bytes.
+    """
+
+    images: Tensor
+    labels: Tensor
+    ids: tuple[str, ...]
+    full_labels: list[np.ndarray]
+    jpegs: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Where each picture is from: the first digit of its name."""
+        return tuple(int(name[0]) for name in self.ids)
+
+    def full_image(self, index: int) -> np.ndarray:
+        """Picture `index` at its own size, (h, w, 3) uint8."""
+        return np.array(Image.open(io.BytesIO(self.jpegs[index].tobytes())).convert("RGB"))
+
+    def first(self, count: int | None) -> Scenes:
+        """The first `count` scenes (None: all); in the shuffled split they mix the sources."""
+        return Scenes(
+            self.images[:count],
+            self.labels[:count],
+            self.ids[:count],
+            self.full_labels[:count],
+            self.jpegs[:count],
+        )
+
+
+@dataclass(frozen=True)
+class Stanford:
+    """Three parts of the set and where they are from ("Stanford Background" or "stand-in data").
+
+    Introduced in notebook 04.
+    """
+
+    train: Scenes
+    validation: Scenes
+    test: Scenes
+    classes: tuple[str, ...]
+    task: str
+    split: str
+    source: str
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether these scenes were generated."""
+        return self.source != "Stanford Background"
+
+    def title(self, text: str) -> str:
+        """A figure's title, which says so when the data is stand-in data."""
+        return f"{text} - {self.source}" if self.is_standin else text
+
+
+def load_stanford(
+    task: str = "regions",
+    size: tuple[int, int] | None = None,
+    split: str = "shuffled",
+    label_resize: str = "nearest",
+) -> Stanford:
+    """Stanford Background: prepared, downloaded, from the network, or stand-in data.
+
+    task: "regions" (8 classes), "surfaces" (3) or "layers"; size: (height, width) in pixels, the
+    profile's for None; split: "shuffled" (stratified by source) or "article" (by sorted names),
+    both 6:2:2; label_resize: "nearest", or "bilinear" as article B did. Says in one line which
+    data it is. Raises ValueError for another word, DataError when a file that is there is
+    damaged. Introduced in notebook 04.
+    """
+    _known(task=(task, CLASSES), split=(split, SPLITS), label_resize=(label_resize, RESIZERS))
+    size = size or current_profile().unet_size
+    root, real = _locate(data_directory(), task)
+    kept = _Kept(root, real)
+    images = read_array(kept.images(size) / "images.npy", mapped=True)
+    labels = read_array(kept.labels(task, size, label_resize) / "labels.npy", mapped=True)
+    ids, jpegs, maps = kept.index()["ids"], kept.jpegs(), kept.maps(task)
+    parts = []
+    for index in SPLITS[split](ids):
+        pixels = (torch.from_numpy(np.asarray(array[index])) for array in (images, labels))
+        own = ([kind[i] for i in index] for kind in (maps, jpegs))
+        parts.append(Scenes(*pixels, tuple(ids[i] for i in index), *own))
+    source = "Stanford Background" if real else "stand-in data"
+    data = Stanford(*parts, classes=CLASSES[task], task=task, split=split, source=source)
+    print(_line(data, size))
+    return data
+
+
+def _known(**choices: tuple[str, Mapping[str, object]]) -> None:
+    for option, (word, known) in choices.items():
+        if word not in known:
+            raise ValueError(f"{option} is '{word}'; choose one of {', '.join(known)}")
+
+
+def _line(data: Stanford, size: tuple[int, int]) -> str:
+    counts = [len(part) for part in (data.train, data.validation, data.test)]
+    what = "scenes of Stanford Background"
+    if data.is_standin:
+        what = "generated scenes in place of Stanford Background (stand-in data)"
+    return (
+        f"Data: {sum(counts)} {what} at {size[0]}x{size[1]}, {data.task}; "
+        f"split '{data.split}': {counts[0]} / {counts[1]} / {counts[2]}."
+    )
+
+
+def split_article(ids: Sequence[str]) -> list[list[int]]:
+    """Article B's: the sorted names, cut 6:2:2. It asks how a net transfers to new sources."""
+    return _cut(sorted(range(len(ids)), key=lambda i: ids[i]))
+
+
+def split_shuffled(ids: Sequence[str]) -> list[list[int]]:
+    """6:2:2 with every source in each part in proportion.
+
+    Within a source the order is by a hash of seed and name: it depends on no generator's version.
+    Each scene's rank within its source, from 0 to 1, then orders them all.
+    """
+    ranks: dict[int, float] = {}
+    for source in sorted({name[0] for name in ids}):
+        members = [i for i, name in enumerate(ids) if name[0] == source]
+        members.sort(key=lambda i: _hash(ids[i]))
+        ranks.update({i: (k + 0.5) / len(members) for k, i in enumerate(members)})
+    return _cut(sorted(ranks, key=lambda i: (ranks[i], _hash(ids[i]))))
+
+
+SPLITS = {"shuffled": split_shuffled, "article": split_article}
+
+
+def _hash(name: str) -> str:
+    return sha256(f"{SPLIT_SEED}/{name}".encode()).hexdigest()
+
+
+def _cut(order: list[int]) -> list[list[int]]:
+    """429 / 143 / 143 of 715; in proportion, and at least one each, of fewer."""
+    held = max(1, len(order) // 5)
+    train = len(order) - 2 * held
+    return [order[:train], order[train : train + held], order[train + held :]]
+
+
+def _locate(root: Path, task: str) -> tuple[Path, bool]:
+    """The directory to read from, and whether it holds the real data."""
+    if _is_prepared(root, task) or _find_release(root):
+        return root, True
+    if current_profile().may_download and try_download(ARCHIVE, root):
+        return root, True
+    count = current_profile().standin_stanford
+    place = root / "stand-in" / f"stanford-v{standin_stanford.VERSION}-{count}"
+    return complete(place, lambda part: standin_stanford.write(part / TREE, count)), False
+
+
+def _is_prepared(root: Path, task: str) -> bool:
+    return (root / PREPARED / "images").is_dir() and (root / PREPARED / task).is_dir()
+
+
+def _find_release(root: Path) -> Path | None:
+    candidates = (root / ARCHIVE.name, root / TREE)
+    return next((path for path in candidates if path.exists()), None)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The prepared arrays below a root; each directory is made when it is first asked for."""
+
+    root: Path
+    real: bool
+
+    def _release(self) -> Path:
+        found = _find_release(self.root)
+        if found is None:
+            raise DataError(
+                f"{ARCHIVE.name} is gone; put it back or delete {PREPARED} and load again."
+            )
+        return found
+
+    def originals(self) -> Path:
+        """The pictures' files, one after the other, and an index of their names and sizes."""
+        return complete(self.root / PREPARED / "images", self._write_originals)
+
+    def _write_originals(self, place: Path) -> None:
+        jpegs = release.read(self._release(), "images", self.real)
+        index = {
+            "ids": list(jpegs),
+            "bytes": [len(jpeg) for jpeg in jpegs.values()],
+            "sizes": [release.image_size(jpeg, name) for name, jpeg in jpegs.items()],
+        }
+        np.save(place / "jpegs.npy", np.frombuffer(b"".join(jpegs.values()), np.uint8))
+        (place / "index.json").write_text(json.dumps(index))
+
+    def index(self) -> dict[str, list]:
+        """Of each picture, in the order of the arrays: "ids", "bytes" and "sizes" (h, w)."""
+        return json.loads((self.originals() / "index.json").read_text())
+
+    def jpegs(self) -> list[np.ndarray]:
+        """Each picture's file, read from the disk as it is used."""
+        joined = read_array(self.originals() / "jpegs.npy", mapped=True)
+        return np.split(joined, np.cumsum(self.index()["bytes"])[:-1])
+
+    def maps(self, task: str) -> list[np.ndarray]:
+        """Each label map at its own size, read from the disk as it is used."""
+        joined = read_array(self.full_labels(task) / "labels.npy", mapped=True)
+        sizes = self.index()["sizes"]
+        ends = np.cumsum([height * width for height, width in sizes])[:-1]
+        return [
+            flat.reshape(size) for flat, size in zip(np.split(joined, ends), sizes, strict=True)
+        ]
+
+    def full_labels(self, task: str) -> Path:
+        """The label maps at their own sizes, one after the other."""
+        return complete(
+            self.root / PREPARED / task, lambda place: self._write_full_labels(place, task)
+        )
+
+    def _write_full_labels(self, place: Path, task: str) -> None:
+        index = self.index()
+        maps = release.read_labels(self._release(), task, self.real)
+        if alone := sorted(set(index["ids"]) ^ set(maps)):
+            raise DataError(f"{alone[0]} has either no picture or no {task}.txt")
+        for name, (height, width) in zip(index["ids"], index["sizes"], strict=True):
+            if maps[name].shape != (height, width):
+                shape = "x".join(map(str, maps[name].shape))
+                raise DataError(f"{name}.{task}.txt is {shape}, its picture {height}x{width}")
+        joined = np.concatenate([maps[name].ravel() for name in index["ids"]])
+        np.save(place / "labels.npy", joined.astype(np.int16 if task == "layers" else np.int8))
+
+    def images(self, size: tuple[int, int]) -> Path:
+        """The pictures at one size."""
+        return complete(
+            self.root / PREPARED / f"images-{size[0]}x{size[1]}",
+            lambda place: self._write_images(place, size),
+        )
+
+    def _write_images(self, place: Path, size: tuple[int, int]) -> None:
+        ids, jpegs = self.index()["ids"], self.jpegs()
+        shape = (len(jpegs), 3, *size)
+        pixels = np.lib.format.open_memmap(place / "images.npy", "w+", np.uint8, shape)
+        for row, name, jpeg in zip(pixels, ids, jpegs, strict=True):
+            try:
+                row[:] = resize.resize_picture(jpeg.tobytes(), size)
+            except OSError as error:
+                raise DataError(f"{name}.jpg is damaged: {error}") from error
+        pixels.flush()
+
+    def labels(self, task: str, size: tuple[int, int], how: str) -> Path:
+        """The label maps at one size."""
+        return complete(
+            self.root / PREPARED / f"{task}-{size[0]}x{size[1]}-{how}",
+            lambda place: self._write_labels(place, task, size, how),
+        )
+
+    def _write_labels(self, place: Path, task: str, size: tuple[int, int], how: str) -> None:
+        resized = [RESIZERS[how](labels, size) for labels in self.maps(task)]
+        np.save(place / "labels.npy", np.stack(resized))
