@@ -49,7 +49,8 @@ class FReLU(nn.Module):
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
                 f"FReLU's window is {kernel_size} pixels wide, and an even window has no middle "
-                "pixel: the output would change its size or move by half a pixel. Choose 1, 3, 5, 7, ..."
+                "pixel: the output would change its size or move by half a pixel. "
+                "Choose 1, 3, 5, 7, ..."
             )
         self.conv = nn.Conv2d(
             channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=False

@@ -203,7 +203,7 @@ def best_device() -> torch.device:
 
 
 def stream_seed(seed: int, stream: str) -> int:
-    """The seed of one purpose ("order/3", a layer's name): one more draw here shifts nothing there."""
+    """The seed of one purpose ("order/3", a layer's name): a draw here shifts nothing there."""
     return zlib.crc32(f"{seed}/{stream}".encode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -223,6 +224,7 @@ class _Run:
         self.scheduler = _scheduler(self.optimiser, recipe, self.steps_per_epoch)
         self.history = History(device=str(device), precision=precision(recipe, device))
         self.kept: dict[str, Tensor] | None = None
+        self.estimate = _Estimate()
 
     @property
     def asked(self) -> dict[str, object]:
@@ -271,7 +273,7 @@ class _Run:
             total, count = total + loss * len(chosen), count + len(chosen)
             bar.set_postfix_str(f"loss {total / count:.3f}", refresh=False)
             bar.update()
-            _announce(bar)
+            self.estimate.look(bar)
         self.history.steps += step
         return total / count
 
@@ -498,23 +500,36 @@ def _bar(run: _Run, progress: bool) -> tqdm:
         total=run.recipe.epochs * run.steps_per_epoch,
         initial=run.history.epochs * run.steps_per_epoch,
         unit="step",
-        disable=not progress,
+        disable=run.is_over or not progress,
         mininterval=0.5,
+        file=sys.stdout,  # notebooks paint what comes by stderr as if it were an error
     )
 
 
-def _announce(bar: tqdm) -> None:
-    """After the first steps, tell the reader what awaits, when that is over a minute."""
-    if bar.disable or bar.n - bar.initial != _STEPS_TO_JUDGE:
-        return
-    minutes = bar.format_dict["elapsed"] / _STEPS_TO_JUDGE * (bar.total - bar.n) / 60
-    if minutes > 1:
-        bar.write(
-            f"At the pace of the first steps, training takes about {minutes:.0f} minutes here."
-        )
+class _Estimate:
+    """Tells the reader once what awaits, when that is over a minute.
 
+    It judges by the pace of three seconds, without the very first steps, which set things up.
+    """
 
-_STEPS_TO_JUDGE = 20
+    SKIPPED, SECONDS = 5, 3.0
+
+    def __init__(self) -> None:
+        self.began = self.told = None
+
+    def look(self, bar: tqdm) -> None:
+        """Called after every step."""
+        if self.told or bar.disable:
+            return
+        done, now = bar.n - bar.initial - self.SKIPPED, time.perf_counter()
+        if done == 0:
+            self.began = now
+        if done <= 0 or now - self.began < self.SECONDS:
+            return
+        self.told = True
+        minutes = (now - self.began) / done * (bar.total - bar.n) / 60
+        if minutes > 1:
+            bar.write(f"At this pace, training takes about {minutes:.0f} more minutes.")
 
 
 def _plain(settings: dict[str, object]) -> dict[str, object]:

@@ -303,11 +303,16 @@ def test_bf16_is_used_only_where_asked_for_and_supported(monkeypatch):
     assert training.precision(small_recipe(bf16=True), cpu) == "float32"
 
 
-def test_a_slow_machine_is_told_what_awaits(capsys, monkeypatch):
-    bar = training.tqdm(total=100_000, initial=0)
-    bar.start_t -= 60  # the first steps took a minute
-    for _ in range(20):
-        bar.update()
-        training._announce(bar)
-    bar.close()
-    assert capsys.readouterr().out.count("about") == 1
+def test_a_slow_machine_is_told_once_what_awaits_and_a_quick_one_is_not(capsys, monkeypatch):
+    def run(seconds_per_step, total):
+        clock = iter(range(10_000))
+        monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock) * seconds_per_step)
+        bar, estimate = training.tqdm(total=total), training._Estimate()
+        for _ in range(50):
+            bar.update()
+            estimate.look(bar)
+        bar.close()
+        return capsys.readouterr().out
+
+    assert run(1.0, total=600).count("about 10 more minutes") == 1
+    assert "minutes" not in run(1.0, total=60)
