@@ -43,7 +43,6 @@ class Profile:
     unet_test: int | None
     standin_cifar: tuple[int, int]  # pictures for training and for the test
     standin_stanford: int
-    seeds: int
 
 
 PROFILES = {
@@ -73,7 +72,6 @@ PROFILES = {
             unet_test=8,
             standin_cifar=(3000, 500),
             standin_stanford=60,
-            seeds=1,
         ),
         Profile(
             name="class",
@@ -90,8 +88,8 @@ PROFILES = {
             lenet_batch=4,
             lenet_train=None,
             lenet_test=None,
-            unet_epochs=35,
-            unet_short_epochs=18,
+            unet_epochs=30,
+            unet_short_epochs=16,
             unet_batch=16,
             unet_size=(128, 160),
             unet_width=16,
@@ -99,7 +97,6 @@ PROFILES = {
             unet_test=None,
             standin_cifar=(20000, 2000),
             standin_stanford=300,
-            seeds=1,
         ),
         Profile(
             name="full",
@@ -117,7 +114,7 @@ PROFILES = {
             lenet_train=None,
             lenet_test=None,
             unet_epochs=100,
-            unet_short_epochs=35,
+            unet_short_epochs=30,
             unet_batch=16,
             unet_size=(224, 224),
             unet_width=32,
@@ -125,18 +122,18 @@ PROFILES = {
             unet_test=None,
             standin_cifar=(50000, 10000),
             standin_stanford=715,
-            seeds=5,
         ),
     )
 }
 
 # Minutes of computing on 2 cores, per notebook and profile; readers see it before they wait.
+# Those of 04 and 05 in the full profile are scaled up from class by pixels, channels and epochs.
 MINUTES: dict[str, dict[str, float]] = {
     "01_activation_functions": {"ci": 0.3, "class": 1, "full": 1},
     "02_funnel_condition": {"ci": 0.3, "class": 1, "full": 1},
     "03_cifar10_lenet_swap": {"ci": 0.5, "class": 5, "full": 5},
-    "04_unet_stanford_background": {"ci": 0.5, "class": 12, "full": 900},
-    "05_iou_evaluation": {"ci": 0.5, "class": 6, "full": 300},
+    "04_unet_stanford_background": {"ci": 0.5, "class": 8, "full": 250},
+    "05_iou_evaluation": {"ci": 0.5, "class": 9, "full": 250},
 }
 
 

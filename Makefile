@@ -1,0 +1,42 @@
+# The commands of the series. Each is quick when there is nothing to do; ARGS="..." is passed on.
+
+# The Python that makes .venv: 3.11, 3.12 or 3.13. For another one: make lab PYTHON=python3.12
+PYTHON ?= python3
+# On Linux without an NVIDIA driver the wheels of this index are preferred: no 2.8 GB of CUDA.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+export TORCH_INDEX
+
+# A good .venv is kept, whichever Python made it, unless PYTHON is named.
+KEEP = $(if $(filter file,$(origin PYTHON)),--any-python)
+RUN = .venv/bin/python
+# Jupyter refuses to run as root unless told, and in a container everybody is root.
+CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help lab test notebooks links figure setup plan clean
+help:        ## list these commands
+	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
+
+lab: setup   ## open JupyterLab on the notebooks
+	$(RUN) -m jupyterlab notebooks $(CONTAINER) $(ARGS)
+
+test: setup  ## lint, unit tests, every notebook in the ci profile, coverage
+	$(RUN) tools/run_tests.py $(ARGS)
+
+notebooks: setup  ## execute the notebooks whose cells changed, in the class profile on real data
+	$(RUN) tools/notebooks.py execute $(ARGS)
+
+links: setup  ## write bootstrap cells and Colab badges from the address in pyproject.toml
+	$(RUN) tools/notebooks.py link
+
+setup:       ## make or mend .venv, which every other command does first
+	@$(PYTHON) tools/setup_environment.py $(KEEP)
+
+plan:        ## ask pip what it would install; CUDA packages without a GPU are an error
+	@$(PYTHON) tools/setup_environment.py --plan
+
+figure: setup  ## draw the README's figure
+	$(RUN) tools/readme_figure.py
+
+clean:       ## remove .venv and what the tools left; data and your runs in data/cache stay
+	rm -rf .venv .coverage* .hypothesis .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

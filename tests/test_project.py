@@ -1,0 +1,245 @@
+"""The project's files agree: packages, addresses, commands, README, and ruff has nothing to say."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rattler import MatchSpec
+
+from tools import notebooks, setup_environment
+
+ROOT = notebooks.ROOT
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+def ranges(section: str) -> dict[str, str]:
+    """Name and range of each package in a section of pyproject.toml."""
+    listed = PROJECT["dependencies"]
+    if section == "dev":
+        listed = PROJECT["optional-dependencies"]["dev"]
+    return {r.name: str(r.specifier) for r in map(Requirement, listed)}
+
+
+RUNTIME, DEVELOPMENT = ranges("runtime"), ranges("dev")
+RANGES = RUNTIME | DEVELOPMENT
+
+
+def pins() -> dict[str, str]:
+    """Name and version of each line of requirements.txt."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def conda() -> dict[str, tuple[str, str]]:
+    """Name, range and reason of each line of environment.yml."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:")[1]
+    lines = re.findall(r"^  - ([\w-]+) ?([^#\n]*?)(?:  # (.+))?$", text, re.MULTILINE)
+    return {name: (spec, reason) for name, spec, reason in lines}
+
+
+# --- packages -----------------------------------------------------------------------------------
+
+
+def imports(source: str) -> set[str]:
+    """The top-level packages that code imports, inside functions too."""
+    code = "\n".join(line for line in source.split("\n") if not line.startswith(("%", "!")))
+    found = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def distributions_of(sources) -> set[str]:
+    """The packages to install for what the sources import."""
+    ours = {"helpers", "tools", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    names = set().union(*map(imports, sources)) - sys.stdlib_module_names - ours
+    return {canonicalize_name(packages_distributions()[name][0]) for name in names}
+
+
+def code_of(folder: str) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_what_readers_import_is_a_dependency():
+    cells = [
+        cell.source
+        for path in notebooks.stored_notebooks()
+        for cell in notebooks.read(path).cells
+        if cell.cell_type == "code"
+    ]
+    assert distributions_of(code_of("helpers") + cells) <= set(RUNTIME)
+
+
+def test_what_tests_and_tools_import_is_a_development_dependency():
+    assert distributions_of(code_of("tests") + code_of("tools")) <= set(RANGES)
+
+
+def test_the_three_lists_name_the_same_packages():
+    assert set(pins()) == set(RANGES)
+    assert set(conda()) == {CONDA_NAMES.get(name, name) for name in RANGES} | {"python"}
+
+
+@pytest.mark.parametrize("name", sorted(RANGES))
+def test_pin_and_conda_range_are_those_of_pyproject(name):
+    requirement = Requirement(f"{name}{RANGES[name]}")
+    assert requirement.specifier.contains(pins()[name])
+    spec, _ = conda()[CONDA_NAMES.get(name, name)]
+    assert Requirement(f"{name}{spec}").specifier == requirement.specifier
+
+
+@pytest.mark.parametrize(("name", "line"), conda().items())
+def test_conda_understands_each_line_and_it_has_a_reason(name, line):
+    spec, reason = line
+    assert MatchSpec(f"conda-forge::{name} {spec}", strict=True).name is not None
+    assert reason or name == "python"
+
+
+def test_each_range_has_a_reason():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for name, specifier in re.findall(r'^    "([\w-]+)(>=[^"]*)",', text, re.MULTILINE):
+        assert re.search(rf'"{name}{re.escape(specifier)}", +# \w+', text), name
+
+
+def test_torch_is_pinned_as_a_pair():
+    assert (pins()["torch"], pins()["torchvision"]) == ("2.13.0", "0.28.0")
+
+
+def test_supported_pythons_agree():
+    oldest, newest = setup_environment.OLDEST, setup_environment.NEWEST
+    said = f">={oldest[0]}.{oldest[1]},<{newest[0]}.{newest[1] + 1}"
+    assert PROJECT["requires-python"] == said
+    assert conda()["python"][0] == said
+
+
+def test_the_package_is_built_of_helpers_alone(tmp_path):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers")
+    (tmp_path / "tests").mkdir()
+    command = [
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        ".",
+    ]
+    subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("funnel_series-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = [archive.read(n).decode() for n in names if n.endswith("/METADATA")]
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "helpers").rglob("*.py")}
+    assert modules == {name for name in names if name.endswith(".py")}
+    assert "Requires-Dist: torch<3,>=2.11\n" in metadata
+
+
+# --- ruff ---------------------------------------------------------------------------------------
+
+
+CHECKS = [["check", "--output-format=concise"], ["format", "--check"]]
+
+
+@pytest.mark.parametrize("command", CHECKS, ids=lambda command: command[0])
+def test_ruff_has_nothing_to_say(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--quiet", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_the_commands_that_are_named_exist(text):
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    code = "\n".join(code_in(text))
+    assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
+    for tool in re.findall(r"\btools[\\/](\w+\.py)", code):
+        assert (ROOT / "tools" / tool).is_file()
+
+
+def code_in(text: str) -> list[str]:
+    """Blocks and snippets of code in Markdown."""
+    blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    return blocks + re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
+def test_links_lead_to_files(text):
+    links = [link for link in re.findall(r"\]\(([^)]*)\)", text) if "://" not in link]
+    assert not [link for link in links if not (ROOT / link).is_file()]
+
+
+def test_each_target_says_what_it_does():
+    (phony,) = re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)
+    assert set(re.findall(r"^([a-z]+):.*##", MAKEFILE, re.MULTILINE)) == set(phony.split())
+
+
+def test_ci_runs_what_make_test_runs():
+    script = ROOT / ".ci" / "run"
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert "tools/run_tests.py" in MAKEFILE
+    assert "exec make test" in script.read_text(encoding="utf-8")
+    assert "make test" in workflow
+    assert r"tools\run_tests.py" in workflow
+    for system in ("ubuntu", "macos", "windows"):
+        assert f"{system}-latest" in workflow
+
+
+# --- README -------------------------------------------------------------------------------------
+
+
+def test_the_table_has_each_notebook_with_its_badge():
+    for path in notebooks.stored_notebooks():
+        (line,) = [x for x in README.split("\n") if f"(notebooks/{path.name})" in x]
+        assert notebooks.badge(path.stem) in line, "run `make links`"
+
+
+def test_minutes_are_those_of_the_session():
+    from helpers.session import MINUTES
+
+    for name, minutes in MINUTES.items():
+        (line,) = [x for x in README.split("\n") if f"(notebooks/{name}.ipynb)" in x]
+        assert f"| {minutes['class']} min |" in line
+
+
+def test_readme_has_every_variable_and_profile():
+    from helpers.session import PROFILES
+
+    used = set().union(
+        *(re.findall(r'environ[^"\n]*"(FUNNEL_\w+)"', code) for code in code_of("helpers"))
+    )
+    assert used == set(re.findall(r"`(FUNNEL_[A-Z]+)`", README))
+    for profile in PROFILES:
+        assert f"| `{profile}` |" in README
+
+
+def test_the_address_stands_in_pyproject_alone():
+    address = notebooks.address()
+    for path in ("Makefile", "CITATION.cff", "CONTRIBUTING.md", "requirements.txt"):
+        assert address not in (ROOT / path).read_text(encoding="utf-8")
+    assert notebooks.link_table(README) == README, "run `make links`"

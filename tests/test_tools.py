@@ -1,0 +1,239 @@
+"""The tools for notebooks: staleness, links, cleaning; and the bootstrap cell, run for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tools import notebooks
+
+
+def small_notebook() -> nbformat.NotebookNode:
+    cells = [
+        new_markdown_cell("# A title\n\nA question?"),
+        new_code_cell('from helpers import start\nsession = start("old_name")'),
+        new_code_cell("1 + 1"),
+    ]
+    return new_notebook(cells=cells)
+
+
+# --- staleness ----------------------------------------------------------------------------------
+
+
+def test_changed_code_is_stale_changed_text_and_address_are_not():
+    notebook = small_notebook()
+    assert notebooks.is_stale(notebook)
+    notebooks.put_bootstrap(notebook, "01_a")
+    notebook.metadata["funnel"] = {"digest": notebooks.digest(notebook)}
+    notebook.cells[0].source += " More words."
+    notebook.cells[1].source = notebook.cells[1].source.replace("OWNER", "somebody")
+    assert not notebooks.is_stale(notebook)
+    notebook.cells[2].source = "1 + 2"
+    assert notebooks.is_stale(notebook)
+
+
+# --- links --------------------------------------------------------------------------------------
+
+
+def test_bootstrap_takes_the_place_of_the_cell_that_started():
+    notebook = small_notebook()
+    notebooks.put_bootstrap(notebook, "01_a")
+    notebooks.put_bootstrap(notebook, "01_a")
+    assert len(notebook.cells) == 3
+    assert notebook.cells[1].source.endswith('session = start("01_a")')
+    assert notebook.cells[1].metadata["jupyter"] == {"source_hidden": True}
+
+
+def test_bootstrap_comes_before_code_that_starts_nothing():
+    notebook = small_notebook()
+    del notebook.cells[1]
+    notebooks.put_bootstrap(notebook, "01_a")
+    assert [notebooks.is_bootstrap(c) for c in notebook.cells] == [False, True, False]
+
+
+def test_badge_stands_once_under_the_title():
+    notebook = small_notebook()
+    notebooks.put_badge(notebook, "01_a")
+    notebooks.put_badge(notebook, "01_a")
+    title, blank, badge, *rest = notebook.cells[0].source.split("\n")
+    assert (title, blank, rest) == ("# A title", "", ["", "A question?"])
+    assert badge == notebooks.badge("01_a")
+
+
+def test_table_lines_get_the_badge_of_their_notebook():
+    line = "| [x](notebooks/01_a.ipynb) | why? | [![Open in Colab](old)](old) |"
+    assert notebooks.link_table(line).count(notebooks.badge("01_a")) == 1
+    assert notebooks.link_table(notebooks.link_table(line)) == notebooks.link_table(line)
+
+
+# --- cleaning -----------------------------------------------------------------------------------
+
+
+def test_clean_removes_widgets_paths_and_versions():
+    notebook = small_notebook()
+    notebook.metadata.update({"funnel": {}, "widgets": {"x": 1}, "language_info": {"version": "3"}})
+    path = notebooks.ROOT / "helpers" / "x.py"
+    warning = f"{path}:3: UserWarning\n/tmp/ipykernel_12/34.py:1: UserWarning"
+    notebook.cells[2].metadata["execution"] = {"iopub.execute_input": "now"}
+    notebook.cells[2].outputs = [
+        new_output("display_data", data={notebooks.WIDGET_VIEW: {}, "text/plain": "a slider"}),
+        new_output("stream", name="stderr", text=warning),
+        new_output(
+            "display_data", data={"image/png": "iVBOR"}, metadata={"image/png": {"alt": "A"}}
+        ),
+    ]
+    notebooks.clean(notebook)
+    text, picture = notebook.cells[2].outputs
+    assert text.text == f"helpers{os.sep}x.py:3: UserWarning\nnotebook:1: UserWarning"
+    assert picture.metadata["image/png"]["alt"] == "A"
+    assert set(notebook.metadata) == {"funnel", "kernelspec", "language_info"}
+    assert notebook.metadata["language_info"] == {"name": "python"}
+    assert "execution" not in notebook.cells[2].metadata
+
+
+# --- executing ----------------------------------------------------------------------------------
+
+HELPERS = """
+class Data:
+    is_standin = property(lambda self: self.source == "stand-in data")
+    def __init__(self, source): self.source = source
+class Session:
+    class profile:
+        import os; name = os.environ["FUNNEL_PROFILE"]
+def start(name): return Session()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A repository with one notebook and helpers of a few lines."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "helpers").mkdir()
+    (tmp_path / "helpers" / "__init__.py").write_text(HELPERS)
+    (tmp_path / "helpers" / "session.py").touch()
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setenv("FUNNEL_PROFILE", "ci")  # executing sets it to class
+    return tmp_path
+
+
+def store(folder: Path, last_cell: str) -> Path:
+    notebook = small_notebook()
+    notebooks.put_bootstrap(notebook, "01_a")
+    notebook.cells.append(new_code_cell(last_cell))
+    path = folder / "notebooks" / "01_a.ipynb"
+    notebooks.write(notebook, path)
+    return path
+
+
+def test_execute_runs_what_is_stale_in_the_class_profile(folder, capsys):
+    path = store(folder, 'from helpers import Data\n\ndata = Data("CIFAR-10")')
+    notebooks.execute([])
+    stored = notebooks.read(path)
+    assert stored.metadata["funnel"] == {
+        "digest": notebooks.digest(stored),
+        "profile": "class",
+        "data": ["CIFAR-10"],
+    }
+    assert [c.execution_count for c in stored.cells if c.cell_type == "code"] == [1, 2, 3]
+    assert len(stored.cells) == 4
+    notebooks.execute([])
+    assert "01_a.ipynb: up to date" in capsys.readouterr().out
+
+
+def test_stand_in_data_is_not_stored(folder):
+    path = store(folder, 'from helpers import Data\n\ndata = Data("stand-in data")')
+    before = path.read_bytes()
+    with pytest.raises(SystemExit, match="stand-in"):
+        notebooks.execute([])
+    assert path.read_bytes() == before
+
+
+def test_a_failing_notebook_is_not_stored(folder):
+    path = store(folder, "1 / 0")
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        notebooks.execute([])
+    assert path.read_bytes() == before
+
+
+# --- the bootstrap cell -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remote(folder):
+    """A bare repository beside a lone folder, as a reader on Colab has it."""
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t", "-C", str(folder)]
+    for command in (["init", "-q"], ["add", "helpers"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    bare = folder.parent / f"{folder.name}.git"
+    subprocess.run(["git", "clone", "-q", "--bare", str(folder), str(bare)], check=True)
+    return bare.as_uri()
+
+
+def bootstrap(
+    place: Path, url: str, before: str = "", path: str = ""
+) -> subprocess.CompletedProcess:
+    """Run the cell in `place` by itself, after the code `before`, with PYTHONPATH `path`."""
+    cell = re.sub(r'URL = ".*"', f'URL = "{url}"', notebooks.bootstrap_source("01_a"))
+    place.mkdir(exist_ok=True)
+    return subprocess.run(
+        [sys.executable, "-c", f"{before}\n{cell}\nprint('from', root)"],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_in_the_repository_there_is_nothing_to_do(folder):
+    done = bootstrap(folder / "notebooks", "file:///nowhere")
+    assert done.stdout == f"from {folder}\n", done.stderr
+
+
+def test_a_lone_notebook_clones_once(remote, tmp_path_factory):
+    lone = tmp_path_factory.mktemp("lone")
+    done = bootstrap(lone, remote)
+    assert done.stdout == f"from {lone / 'funnel-series'}\n", done.stderr
+    again = bootstrap(lone, "file:///nowhere")
+    assert again.stdout == done.stdout, again.stderr
+
+
+@pytest.mark.parametrize("url", ["file:///nowhere.git", "http://127.0.0.1:9/funnel-series"])
+def test_no_network_is_said_clearly(url, tmp_path):
+    failed = bootstrap(tmp_path / "lone", url)
+    assert f"RuntimeError: git could not fetch {url}" in failed.stderr
+    assert not (tmp_path / "lone" / "funnel-series").exists()
+
+
+def test_no_git_is_said_clearly(tmp_path):
+    failed = bootstrap(tmp_path / "lone", "file:///x", before="import os; os.environ['PATH'] = ''")
+    assert "RuntimeError: git could not fetch" in failed.stderr
+
+
+@pytest.mark.parametrize("before", ["", "import helpers.figures"])
+def test_another_package_of_that_name_is_named_and_passed_over(folder, tmp_path_factory, before):
+    other = tmp_path_factory.mktemp("other")
+    (other / "helpers").mkdir()
+    (other / "helpers" / "__init__.py").touch()
+    (other / "helpers" / "figures.py").touch()
+    done = bootstrap(folder / "notebooks", "file:///nowhere", before=before, path=str(other))
+    where = other / "helpers" / "__init__.py"
+    assert f"Another package named helpers is installed ({where})" in done.stdout
+    assert done.stdout.endswith(f"from {folder}\n"), done.stderr
+
+
+def test_the_cell_is_short_enough_to_be_read():
+    assert len(notebooks.bootstrap_source("01_a").splitlines()) <= 28
+
+
+def test_the_address_stands_in_pyproject_only():
+    assert json.dumps(notebooks.address()) in notebooks.bootstrap_source("01_a")
