@@ -1,0 +1,365 @@
+"""Figures of notebook 01: the pointwise activations, their slopes, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, ListedColormap, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import PercentFormatter
+
+from .style import COLOURS, LABELS, LINES, OKABE_ITO, label_line, new_figure
+
+# Written for matplotlib's own mathtext: readable where no MathJax is loaded.
+FORMULAS = {
+    "relu": r"$\max(0,\,x)$",
+    "leaky_relu": r"$\max(0.01\,x,\,x)$",
+    "prelu": r"$\max(0,x)+a\,\min(0,x)$",
+    "elu": r"$x$ if $x>0$, else $e^x-1$",
+    "silu": r"$x\cdot\sigma(x)$",
+    "gelu": r"$x\cdot\Phi(x)$",
+    "mish": r"$x\cdot\tanh(\log(1+e^x))$",
+}
+
+# Two families, and where each name stands: (x of the point it names, x and y of the text).
+FAMILIES = {
+    "cut, tilted or bent below zero": {
+        "relu": ((-0.9, -2.2, 0.7), (-2.2, -2.6, -0.3)),
+        "leaky_relu": ((-3.6, -4.8, 0.7), (-3.9, -4.8, -0.3)),
+        "prelu": ((-3.6, -3.4, -1.35), (-3.4, -4.4, 0.6)),
+        "elu": ((-1.3, -1.0, -1.2), (-0.9, -2.3, 0.7)),
+    },
+    "smooth, with a dip": {
+        "relu": ((-3.6, -4.6, 0.7), (-3.6, -4.6, 0.55)),
+        "silu": ((-2.6, -4.4, -1.0), (-2.9, -3.4, -0.4)),
+        "gelu": ((-0.75, -1.3, 0.8), (1.6, 1.5, 1.32)),
+        "mish": ((-1.2, -1.4, -1.2), (-0.3, -1.7, 0.6)),
+    },
+}
+
+GREY = OKABE_ITO["grey"]
+DASHES = (0, (4, 2))
+# Dark to light like the photograph, and zero in the one grey: blue is negative, yellow positive.
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ["#08203E", "#4A7AB5", "#9A9A9A", "#DDB56B", "#FFFBEF"], N=257
+)
+ACTIVITY = ListedColormap(["#FFFFFF", OKABE_ITO["sky"], OKABE_ITO["vermilion"]])
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An activation along a line: inputs `x`, values `y` and slopes, arrays of one length.
+
+    Introduced in notebook 01.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    slope: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """One state of the slider: a curve, and the input at which it is touched.
+
+    Introduced in notebook 01.
+    """
+
+    curve: Curve
+    x: float
+    y: float
+    slope: float
+
+
+def families(curves: Sequence[Curve]) -> Figure:
+    """All activations on one page: values above, slopes below, one column per family.
+
+    Introduced in notebook 01.
+    """
+    known = {curve.name: curve for curve in curves}
+    figure, grid = new_figure(2, 2, figsize=(11, 7), sharex=True, sharey="row")
+    for column, (family, labels) in enumerate(FAMILIES.items()):
+        values, slopes = grid[:, column]
+        values.set_title(family)
+        for name, (at_value, at_slope) in labels.items():
+            curve = known[name]
+            _named_line(values, curve, curve.y, at_value)
+            _named_line(slopes, curve, _broken(curve.slope), at_slope)
+        slopes.set_xlabel("input $x$")
+    grid[0, 0].set(xlim=(-5, 3), ylim=(-1.7, 3), ylabel="value $f(x)$")
+    grid[1, 0].set(ylim=(-0.5, 1.5), ylabel="slope $f\\,'(x)$")
+    for axes in grid.flat:
+        _cross(axes)
+    return figure
+
+
+def _named_line(axes: Axes, curve: Curve, y: np.ndarray, label: tuple[float, float, float]) -> None:
+    """Draw a curve in its colour, and its name with a thin line to a point of the curve."""
+    colour = COLOURS[curve.name]
+    axes.plot(curve.x, y, color=colour, linestyle=LINES[curve.name])
+    point, *text = label
+    axes.annotate(
+        LABELS[curve.name],
+        (point, np.interp(point, curve.x, y)),
+        text,
+        color=colour,
+        va="center",
+        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
+        path_effects=[withStroke(linewidth=3, foreground="white")],
+    )
+
+
+def _broken(slope: np.ndarray) -> np.ndarray:
+    """The slopes with a gap where they jump: at a kink there is no slope, hence nothing to draw."""
+    jumps = np.abs(np.diff(slope, append=slope[-1])) > 0.2
+    return np.where(jumps, np.nan, slope)
+
+
+def _cross(axes: Axes) -> None:
+    """Thin lines through zero, behind the curves."""
+    axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+    axes.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+
+
+def one_by_one(curves: Sequence[Curve]) -> Figure:
+    """Each activation by itself: its formula, its value (line) and its slope (dashes).
+
+    Introduced in notebook 01.
+    """
+    figure, grid = new_figure(2, 4, figsize=(11, 6), sharex=True, sharey=True)
+    for axes, curve in zip(grid.flat, curves, strict=False):
+        colour = COLOURS[curve.name]
+        axes.plot(curve.x, curve.y, color=colour)
+        axes.plot(curve.x, _broken(curve.slope), color=colour, linestyle=DASHES, linewidth=1.3)
+        title = f"{LABELS[curve.name]}\n{FORMULAS[curve.name]}"
+        axes.set_title(title, color=colour, fontsize=10.5)
+        _cross(axes)
+    grid[0, 0].set(xlim=(-4, 3), ylim=(-1.5, 3))
+    grid[1, 0].set_xlabel("input $x$")
+    for axes in grid.flat[len(curves) :]:
+        _key(axes)
+    return figure
+
+
+def _key(axes: Axes) -> None:
+    """An empty panel that says what line and dashes mean."""
+    axes.axis("off")
+    for height, style, width, text in (
+        (2.0, "-", 2, "value $f(x)$"),
+        (1.3, DASHES, 1.3, "slope $f\\,'(x)$"),
+    ):
+        axes.plot([-3.6, -2.0], [height] * 2, color="black", linestyle=style, linewidth=width)
+        axes.text(-1.7, height, text, va="center")
+    notes = (
+        "$\\sigma(x)=1/(1+e^{-x})$",
+        "$\\Phi(x)$: share of a standard\nnormal distribution below $x$",
+        "$a$: learnt, begins at 0.25",
+    )
+    axes.text(-3.6, 0.8, "\n".join(notes), va="top", linespacing=1.6)
+
+
+def tangents(states: Sequence[Tangent]) -> Figure:
+    """The slider's picture, once per state: a curve, a point on it, and the tangent there.
+
+    Introduced in notebook 01.
+    """
+    count = len(states)
+    figure, grid = new_figure(1, count, figsize=(3.9 * count, 3.9), sharey=True, squeeze=False)
+    for axes, state in zip(grid.flat, states, strict=True):
+        _draw_tangent(axes, state)
+    return figure
+
+
+def _draw_tangent(axes: Axes, state: Tangent) -> None:
+    """One state: the same scale on both axes, so that a slope looks like what it is."""
+    colour = COLOURS[state.curve.name]
+    reach = 1.5 / np.hypot(1, state.slope)
+    _cross(axes)
+    axes.plot(state.curve.x, state.curve.y, color=colour)
+    ends = np.array([-reach, reach])
+    axes.plot(state.x + ends, state.y + state.slope * ends, color="black", linewidth=1.2)
+    axes.plot(state.x, state.y, "o", color="black", markersize=7)
+    axes.set(xlim=(-4, 4), ylim=(-2.5, 4), aspect="equal", xlabel="input $x$")
+    axes.set_title(LABELS[state.curve.name], color=colour)
+    reading = f"$x$ = {state.x:.2f}\nvalue {state.y:.3f}\nslope {state.slope:.3f}"
+    axes.text(-3.8, 3.8, reading, va="top", linespacing=1.4)
+
+
+def bracket(curve: Curve, steps: np.ndarray) -> Figure:
+    """How bisection closes in on a minimum: `steps` (n, 2), left and right end of each.
+
+    Introduced in notebook 01.
+    """
+    figure, (values, slopes) = new_figure(1, 2, figsize=(11, 3.8), sharex=True)
+    colour = COLOURS[curve.name]
+    for axes, y, name in ((values, curve.y, "value"), (slopes, curve.slope, "slope")):
+        axes.plot(curve.x, y, color=colour)
+        axes.axvline(steps[-1].mean(), color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=f"{LABELS[curve.name]}: {name}", xlabel="input $x$")
+    slopes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+    bottom, top = values.get_ylim()
+    heights = top + (top - bottom) * np.linspace(0.8, 0.05, len(steps))
+    for height, ends in zip(heights, steps, strict=True):
+        values.plot(ends, [height] * 2, color="black", marker="|", linewidth=1)
+    label_line(values, steps[0, 1], heights[0], "first bracket", "black")
+    label_line(values, steps[-1, 1], heights[-1], f"after {len(steps) - 1} halvings", "black")
+    slopes.annotate("downhill", (curve.x[0], 0), (0, 4), textcoords="offset points")
+    slopes.annotate("uphill", (curve.x[-1], 0), (0, 4), textcoords="offset points", ha="right")
+    return figure
+
+
+def overflow(x: np.ndarray, slopes: dict[str, np.ndarray], limit: float) -> Figure:
+    """The slope of two ways to write Mish where exp(x) overflows; `limit` is that x.
+
+    slopes: label -> one slope per x; a grey field stands for NaN. Introduced in notebook 01.
+    """
+    figure, grid = new_figure(1, len(slopes), figsize=(11, 2.4), sharex=True, sharey=True)
+    for axes, (label, slope) in zip(grid, slopes.items(), strict=True):
+        lost = np.isnan(slope)
+        axes.plot(x, slope, color=COLOURS["mish"])
+        axes.fill_between(x, 0, 1.3, where=lost, color="#DDDDDD", linewidth=0)
+        if lost.any():
+            axes.text(x[lost].mean(), 0.6, "NaN", ha="center", va="center", fontsize=16)
+        axes.axvline(limit, color="black", linewidth=0.8, linestyle=":")
+        axes.set(title=label, xlabel="input $x$, float32", xlim=(x[0], x[-1]), ylim=(0, 1.3))
+    grid[0].set_ylabel("slope")
+    return figure
+
+
+def photographs(picture: np.ndarray, answers: dict[str, np.ndarray]) -> Figure:
+    """A standardised picture and each activation's answer to it, on one scale with zero in grey.
+
+    picture: (H, W); answers: name -> (H, W). Below each one stand the shares of its values, on the
+    same scale. Introduced in notebook 01.
+    """
+    scale = TwoSlopeNorm(0, picture.min(), picture.max())
+    panels = {"the photograph": picture} | {LABELS[name]: y for name, y in answers.items()}
+    heights = {"height_ratios": [5, 1, 5, 1]}
+    figure, grid = new_figure(4, 4, figsize=(11, 7.2), gridspec_kw=heights)
+    colours = ["black", *(COLOURS[name] for name in answers)]
+    for place, (title, values) in enumerate(panels.items()):
+        row, column = divmod(place, 4)
+        above, below = grid[2 * row, column], grid[2 * row + 1, column]
+        shown = above.imshow(values, cmap=SIGNED, norm=scale)
+        above.set_title(title, color=colours[place])
+        above.axis("off")
+        _shares(below, values, picture, colours[place])
+    bar = figure.colorbar(shown, ax=grid, shrink=0.7, spacing="proportional")
+    bar.set_label("value, in standard deviations of the photograph")
+    return figure
+
+
+def _shares(axes: Axes, values: np.ndarray, picture: np.ndarray, colour: str) -> None:
+    """A small histogram without a scale of counts: where between dark and light the pixels are."""
+    ends = (picture.min(), picture.max())
+    axes.hist(values.ravel(), bins=np.linspace(*ends, 60), color=colour)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(yticks=[], xticks=[-1, 0, 1, 2], xlim=ends)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(labelsize=8, length=2)
+
+
+def gradient_depth(experiments: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """What is left of a gradient on its way back, one panel per experiment; it sets out as 1.
+
+    experiments: title -> name -> norms (seeds, layers), first layer first. A line is the geometric
+    mean over the seeds, its band goes from the least to the largest. Introduced in notebook 01.
+    """
+    figure, grid = new_figure(1, len(experiments), figsize=(11, 5), sharey=True, squeeze=False)
+    for axes, (title, norms) in zip(grid.flat, experiments.items(), strict=True):
+        axes.set(title=title, xlabel="layers passed, from the last to the first", yscale="log")
+        axes.axhline(1, color="#BBBBBB", linewidth=0.8, zorder=0)
+        back = {name: values[:, ::-1] / values[:, -1:] for name, values in norms.items()}
+        for name, values in back.items():
+            passed = np.arange(values.shape[1])
+            _band(axes, passed, values, np.exp(np.log(values).mean(0)), name)
+        axes.set(xlim=(0, passed[-1]), xticks=[*passed[::5], passed[-1]])
+    grid[0, 0].set_ylabel("norm of the gradient")
+    for axes in grid.flat:
+        _name_ends(axes)
+    return figure
+
+
+def _band(axes: Axes, x: np.ndarray, values: np.ndarray, middle: np.ndarray, name: str) -> None:
+    """A line in the activation's colour, and a band from the least to the largest of its seeds."""
+    colour = COLOURS[name]
+    axes.plot(x, middle, color=colour, linestyle=LINES[name], label=LABELS[name])
+    axes.fill_between(x, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+
+
+def _name_ends(axes: Axes, apart: float = 0.05) -> None:
+    """Write each line's name beside its right end, moved up or down where names would collide.
+
+    apart: the least distance of two names, as a share of the axes' height.
+    """
+    to_share = axes.transScale + axes.transLimits
+    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    ends = [to_share.transform(line.get_xydata()[-1])[1] for line in lines]
+    for line, end, height in zip(lines, ends, _spread(ends, apart), strict=True):
+        axes.annotate(
+            line.get_label(),
+            (1, end),
+            (1.06, height),
+            xycoords="axes fraction",
+            color=line.get_color(),
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.8},
+        )
+
+
+def _spread(heights: Sequence[float], apart: float) -> np.ndarray:
+    """The heights, moved as little as possible (least squares) until all are `apart` or further.
+
+    Less an equal step each, that is isotonic regression: neighbours that collide share their mean.
+    """
+    order = np.argsort(heights, kind="stable")
+    steps = apart * np.arange(len(order))
+    groups: list[list[float]] = []
+    for wanted in np.asarray(heights)[order] - steps:
+        groups.append([wanted])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            last = groups.pop()
+            groups[-1] += last
+    spread = np.empty(len(order))
+    spread[order] = np.concatenate([[np.mean(group)] * len(group) for group in groups]) + steps
+    return spread
+
+
+def activity(layers: dict[str, np.ndarray]) -> Figure:
+    """Which unit answers which sample: a unit that answers none is drawn red through and through.
+
+    layers: title -> bool (samples, units). Units are sorted by how often they answer.
+    Introduced in notebook 01.
+    """
+    figure, grid = new_figure(1, len(layers), figsize=(11, 3.6), sharey=True, squeeze=False)
+    for axes, (title, answers) in zip(grid.flat, layers.items(), strict=True):
+        rows = answers.T[np.argsort(-answers.mean(0), kind="stable")].astype(int)
+        rows[~rows.any(1)] = 2
+        axes.imshow(rows, cmap=ACTIVITY, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
+        dead = (rows == 2).all(1).sum()
+        axes.set(title=f"{title}: {dead} of {len(rows)} units dead", xlabel="sample")
+    grid[0, 0].set_ylabel("unit")
+    return figure
+
+
+def dead_units(rates: Sequence[float], shares: dict[str, np.ndarray]) -> Figure:
+    """The share of dead units after training, by learning rate.
+
+    shares: name -> (seeds, rates), from 0 to 1. A line is the mean over the seeds, its band goes
+    from the least to the largest. Introduced in notebook 01.
+    """
+    figure, axes = new_figure(figsize=(8.5, 4.5))
+    for name, values in shares.items():
+        _band(axes, np.asarray(rates), values, values.mean(0), name)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="dead units", ylim=(-0.01, None))
+    axes.set_xlim(min(rates), max(rates))
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates], minor=False)
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    _name_ends(axes)
+    return figure
