@@ -131,8 +131,8 @@ PROFILES = {
 MINUTES: dict[str, dict[str, float]] = {
     "01_activation_functions": {"ci": 0.3, "class": 1, "full": 1},
     "02_funnel_condition": {"ci": 0.3, "class": 1, "full": 1},
-    "03_cifar10_lenet_swap": {"ci": 0.5, "class": 5, "full": 5},
-    "04_unet_stanford_background": {"ci": 0.5, "class": 8, "full": 250},
+    "03_cifar10_lenet_swap": {"ci": 0.5, "class": 3, "full": 3},
+    "04_unet_stanford_background": {"ci": 0.5, "class": 9, "full": 250},
     "05_iou_evaluation": {"ci": 0.5, "class": 9, "full": 250},
 }
 
