@@ -509,10 +509,10 @@ def _bar(run: _Run, progress: bool) -> tqdm:
 class _Estimate:
     """Tells the reader once what awaits, when that is over a minute.
 
-    It judges by the pace of three seconds, without the very first steps, which set things up.
+    It judges by the pace of ten seconds, without the very first steps, which set things up.
     """
 
-    SKIPPED, SECONDS = 5, 3.0
+    SKIPPED, SECONDS = 5, 10.0
 
     def __init__(self) -> None:
         self.began = self.told = None
