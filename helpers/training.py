@@ -179,9 +179,9 @@ def fit(
     taken up from it, with the result of an unbroken one. Ctrl-C ends training and leaves a usable
     network.
 
-    Raises ValueError for a checkpoint of another recipe, seed or data, for a recipe that has
-    nothing to choose an epoch by, and FloatingPointError, with epoch, step and learning rate, when
-    the loss is not finite.
+    Raises ValueError for a checkpoint of another network, recipe, seed or data, and for a recipe
+    that has nothing to choose an epoch by; FloatingPointError, with epoch, step and learning rate,
+    when the loss is not finite.
     """
     if validation is None and recipe.keep != "last":
         raise ValueError(f"keep='{recipe.keep}' chooses an epoch by a validation part: give one.")
@@ -210,15 +210,8 @@ class _Run:
     def __init__(
         self, model: nn.Module, train: Part, recipe: Recipe, seed: int, device: torch.device
     ) -> None:
-        self.model, self.train, self.recipe, self.seed, self.device = (
-            model,
-            train,
-            recipe,
-            seed,
-            device,
-        )
-        if device.type != "mps":
-            model.to(memory_format=torch.channels_last)  # what convolution kernels like best
+        self.model = model.to(memory_format=_layout(device))
+        self.train, self.recipe, self.seed, self.device = train, recipe, seed, device
         self.steps_per_epoch = -(-len(train.labels) // recipe.batch)
         self.optimiser = _optimiser(model, recipe)
         self.scheduler = _scheduler(self.optimiser, recipe, self.steps_per_epoch)
@@ -230,7 +223,8 @@ class _Run:
     def asked(self) -> dict[str, object]:
         """What a checkpoint must agree in before it is taken up."""
         data = [*self.train.images.shape, int(self.train.labels.sum())]
-        return {**_plain(asdict(self.recipe)), "seed": self.seed, "data": data}
+        asked = {"network": repr(self.model), "seed": self.seed, "data": data}
+        return asked | _plain(asdict(self.recipe))
 
     @property
     def is_over(self) -> bool:
@@ -245,6 +239,7 @@ class _Run:
             seen = evaluate(self.model, validation, self.recipe, self.device)
             history.validation_loss.append(seen.loss)
             history.validation_score.append(seen.score)
+        history.steps += self.steps_per_epoch
         history.train_loss.append(loss)
         history.learning_rate.append(rate)
         history.seconds.append(time.perf_counter() - begin)
@@ -274,7 +269,6 @@ class _Run:
             bar.set_postfix_str(f"loss {total / count:.3f}", refresh=False)
             bar.update()
             self.estimate.look(bar)
-        self.history.steps += step
         return total / count
 
     def _step(self, images: Tensor, labels: Tensor, changes: torch.Generator) -> float:
@@ -298,7 +292,7 @@ class _Run:
             "least_loss": [-loss for loss in history.validation_loss],
             "best_score": history.validation_score,
         }.get(keep)
-        if marks is not None and marks[-1] >= max(marks):
+        if marks is not None and marks[-1] > max(marks[:-1], default=-np.inf):
             history.kept_epoch = history.epochs
             self.kept = deepcopy(self.model.state_dict())
 
@@ -384,7 +378,12 @@ def standardise(images: Tensor, recipe: Recipe) -> Tensor:
         images = images.flip(1)
     mean = images.new_tensor(recipe.mean).view(1, 3, 1, 1)
     deviation = images.new_tensor(recipe.deviation).view(1, 3, 1, 1)
-    return ((images - mean) / deviation).contiguous(memory_format=torch.channels_last)
+    return ((images - mean) / deviation).contiguous(memory_format=_layout(images.device))
+
+
+def _layout(device: torch.device) -> torch.memory_format:
+    """What convolutions of the CPU and CUDA like best; on Apple's MPS the plain order."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 def precision(recipe: Recipe, device: torch.device) -> str:

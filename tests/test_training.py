@@ -160,6 +160,13 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path, changes, names
         fit(fresh_lenet(), data, None, **(asked | changes), checkpoint=path, progress=False)
 
 
+def test_a_checkpoint_of_another_activation_is_refused_even_where_the_weights_would_fit(tmp_path):
+    data, path = toy_pictures(), tmp_path / "run.pt"
+    fit(LeNet("relu"), data, None, small_recipe(), checkpoint=path, progress=False)
+    with pytest.raises(ValueError, match="another network"):
+        fit(LeNet("mish"), data, None, small_recipe(), checkpoint=path, progress=False)
+
+
 def test_a_missing_checkpoint_says_where_it_comes_from(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint net.pt.*notebook 04"):
         load_weights(LeNet(), tmp_path / "net.pt")
@@ -196,6 +203,21 @@ def test_ctrl_c_gives_back_the_history_and_a_usable_network(monkeypatch, capsys)
     assert (history.ended, history.epochs) == ("interrupted", 1)
     assert "Stopped by hand in epoch 2" in capsys.readouterr().out
     assert predict(model, data.images, small_recipe()).isfinite().all()
+
+
+def test_ctrl_c_during_validation_leaves_whole_epochs_only(monkeypatch):
+    model, data, real = fresh_lenet(), toy_pictures(), training.evaluate
+    looks = iter(range(1000))
+
+    def interrupted(*arguments):
+        if next(looks) == 1:  # after the second epoch's steps
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "evaluate", interrupted)
+    history = fit(model, data, data, small_recipe(), progress=False)
+    lengths = {len(history.train_loss), len(history.validation_loss), len(history.seconds)}
+    assert (lengths, history.steps) == ({1}, 8)
 
 
 def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_rate():
