@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,34 @@ def test_torchvision_works_beside_this_torch():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert out.stdout.strip() == "3", out.stderr
+
+
+def import_fake_torchvision(folder: Path, content: str) -> subprocess.CompletedProcess:
+    """What becomes of `import_torchvision` with a package of that content."""
+    (folder / "torchvision").mkdir()
+    (folder / "torchvision" / "__init__.py").write_text(content)
+    code = (
+        "from helpers import import_torchvision as get; import torch; get();"
+        "print(hasattr(torch.ops.torchvision, 'nms'))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
+
+
+def test_a_torchvision_that_imports_declares_its_operators_itself(tmp_path):
+    """Declared twice, they abort the process."""
+    done = import_fake_torchvision(tmp_path, "")
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_another_error_of_torchvision_is_shown(tmp_path):
+    done = import_fake_torchvision(tmp_path, "raise RuntimeError('a broken file')")
+    assert "RuntimeError: a broken file" in done.stderr
 
 
 def test_an_unknown_name_of_the_package_lists_the_known_ones():
