@@ -170,6 +170,28 @@ def test_ruff_has_nothing_to_say(command):
     assert done.returncode == 0, done.stdout
 
 
+# --- layers -------------------------------------------------------------------------------------
+
+
+def modules_used(source: str) -> set[str]:
+    """The modules of helpers that a file of helpers imports, from whichever depth."""
+    nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ImportFrom) and n.level]
+    names = {alias.name for n in nodes if n.module is None for alias in n.names}
+    return names | {n.module.split(".")[0] for n in nodes if n.module}
+
+
+def test_each_module_imports_only_from_those_before_it():
+    (listed,) = re.findall(r"imports only from those before it: (.*?) \|", CONTRIBUTING)
+    layers = re.findall(r"`(\w+)`", listed)
+    found = {path.stem for path in (ROOT / "helpers").iterdir() if path.stem[0] not in "_."}
+    assert set(layers) == found
+    for path in (ROOT / "helpers").rglob("*.py"):
+        layer = path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
+        if layer in layers:
+            used = modules_used(path.read_text(encoding="utf-8")) & set(layers)
+            assert used <= set(layers[: layers.index(layer) + 1]), path.name
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 

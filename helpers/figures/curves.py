@@ -41,7 +41,6 @@ FAMILIES = {
     },
 }
 
-GREY = OKABE_ITO["grey"]
 DASHES = (0, (4, 2))
 # Dark to light like the photograph, and zero in the one grey: blue is negative, yellow positive.
 SIGNED = LinearSegmentedColormap.from_list(
