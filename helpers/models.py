@@ -38,15 +38,17 @@ class LeNet(nn.Module):
     depthwise convolutions carry a bias per channel, 6 + 16 = 22, which the BatchNorm behind them
     cancels. `activation` follows the two convolutions; ReLU stays behind the hidden fully connected
     layers, where a funnel has no window. Introduced in notebook 03.
+
+    conv2_channels: the article's 16, or more for a control that grows without a funnel.
     """
 
-    def __init__(self, activation: str = "relu") -> None:
+    def __init__(self, activation: str = "relu", conv2_channels: int = 16) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 6, 5)
         self.act1 = make_activation(activation, 6)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.act2 = make_activation(activation, 16)
-        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.conv2 = nn.Conv2d(6, conv2_channels, 5)
+        self.act2 = make_activation(activation, conv2_channels)
+        self.fc1 = nn.Linear(conv2_channels * 5 * 5, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, 10)
 
