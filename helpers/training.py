@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -259,7 +260,7 @@ class _Run:
         for step, chosen in enumerate(order.split(self.recipe.batch), 1):
             images, labels = self.train.images[chosen], self.train.labels[chosen]
             loss = self._step(images, labels.long(), changes)
-            if not np.isfinite(loss):
+            if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"The loss is {loss} in epoch {epoch + 1}, step {step}, at learning rate "
                     f"{self.optimiser.param_groups[0]['lr']:.2g}: lower the rate, "
@@ -468,6 +469,8 @@ def _scheduler(
 
 def _loss(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
     """Mean cross-entropy without unknown labels; article B divides by their number all the same."""
+    if labels.dim() == 1:
+        return F.cross_entropy(logits.float(), labels)
     total = F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum")
     count = labels.numel() if recipe.unknown_dilutes else (labels != UNKNOWN).sum().clamp(min=1)
     return total / count
@@ -478,9 +481,10 @@ def _stalled(losses: list[float], patience: int | None) -> bool:
     return patience is not None and len(losses) - 1 - int(np.argmin(losses)) >= patience
 
 
-def _autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
-    on = precision(recipe, device) != "float32"
-    return torch.autocast(device.type, torch.bfloat16, enabled=on)
+def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:
+    if precision(recipe, device) == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 @contextmanager
