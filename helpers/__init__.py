@@ -10,7 +10,8 @@ _MODULE_OF = {
     for module, names in {
         "session": "PROFILES Profile Session current_profile data_directory import_torchvision "
         "random_generator start",
-        "activations": "ACTIVATIONS FReLU Mish make_activation naive_mish",
+        "activations": "ACTIVATIONS CrossFReLU FReLU Mish PoolFunnel SumFunnel add_activation "
+        "make_activation naive_mish",
         "models": "LeNet UNet block_shapes initialise parameter_count",
         "metrics": "confusion_matrix iou_per_class mean_iou per_image_iou pixel_accuracy",
         "augmentation": "augment",

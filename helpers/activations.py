@@ -234,11 +234,25 @@ _PER_CHANNEL: dict[str, Callable[[int], nn.Module]] = {
 }
 
 ACTIVATIONS: tuple[str, ...] = (*_POINTWISE, *_PER_CHANNEL)
-"""Every name that `make_activation` knows: activations, and the arms of notebook 06."""
+"""Every name of the series that `make_activation` knows: activations, and notebook 06's arms."""
+
+_OWN: dict[str, Callable[[int | None], nn.Module]] = {}
+
+
+def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
+    """Let `make_activation`, and with it every network of the series, know an arm of your own.
+
+    make: gets the channels of the convolution before it and returns a module that keeps the shape.
+    Adding the same name again replaces it. It holds for this process only. Raises ValueError for a
+    name of the series. Introduced in notebook 06.
+    """
+    if name in ACTIVATIONS:
+        raise ValueError(f"'{name}' belongs to the series: choose a name of your own.")
+    _OWN[name] = make
 
 
 def make_activation(name: str, channels: int | None = None) -> nn.Module:
-    """The activation called `name`, one of ACTIVATIONS.
+    """The activation called `name`, one of ACTIVATIONS or of those that `add_activation` added.
 
     channels: the out_channels of the convolution before it. Whatever has a window or a BatchNorm
     needs it; PReLU takes one slope per channel when it is given and one for all when it is not; the
@@ -253,6 +267,9 @@ def make_activation(name: str, channels: int | None = None) -> nn.Module:
         if name != "prelu":
             _check_window(channels, 3)
         return _PER_CHANNEL[name](channels)
-    near = difflib.get_close_matches(str(name).lower(), ACTIVATIONS, n=1, cutoff=0.4)
+    if name in _OWN:
+        return _OWN[name](channels)
+    known = (*ACTIVATIONS, *_OWN)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.4)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ValueError(f"No activation is called '{name}'.{hint} Known: {', '.join(ACTIVATIONS)}.")
+    raise ValueError(f"No activation is called '{name}'.{hint} Known: {', '.join(known)}.")

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from helpers import ACTIVATIONS, FReLU, Mish, make_activation, naive_mish
+from helpers import (
+    ACTIVATIONS,
+    FReLU,
+    LeNet,
+    Mish,
+    add_activation,
+    initialise,
+    make_activation,
+    naive_mish,
+)
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -117,6 +126,35 @@ def test_frelu_on_a_gpu_equals_the_cpu():
 
 def test_frelu_has_nine_weights_and_two_of_batchnorm_per_channel():
     assert sum(p.numel() for p in FReLU(16).parameters()) == 16 * (9 + 2)
+
+
+def test_an_arm_of_ones_own_is_known_everywhere():
+    add_activation("my_leak", lambda channels: nn.LeakyReLU(0.3))
+    assert LeNet("my_leak").act1.negative_slope == 0.3
+    add_activation("my_leak", lambda channels: nn.LeakyReLU(0.4))
+    assert make_activation("my_leak").negative_slope == 0.4
+    with pytest.raises(ValueError, match="belongs to the series"):
+        add_activation("relu", lambda channels: nn.Identity())
+
+
+def test_every_arm_differs_from_frelu_where_its_name_says():
+    def kinds(name: str) -> list[str]:
+        return [type(layer).__name__ for layer in make_activation(name, 4).modules()]
+
+    assert kinds("bn_relu")[1:] == ["BatchNorm2d", "ReLU"]
+    assert kinds("dw_bn_relu")[1:] == ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert kinds("bn_frelu")[1:] == ["BatchNorm2d", "FReLU", "Conv2d", "BatchNorm2d"]
+    assert kinds("frelu_no_bn") == ["FReLU", "Conv2d", "Identity"]
+    assert make_activation("frelu_1x1", 4).conv.kernel_size == (1, 1)
+    assert make_activation("frelu_5x5", 4).conv.kernel_size == (5, 5)
+    gamma = initialise(make_activation("frelu_gamma0", 4), 0).bn.weight
+    assert gamma.abs().sum() == 0
+
+
+def test_arms_of_equal_depth_share_the_first_window():
+    arms = [initialise(LeNet(arm), 3) for arm in ("frelu", "dw_bn_relu", "sum_funnel")]
+    for arm in arms[1:]:
+        assert torch.equal(arm.act2.conv.weight, arms[0].act2.conv.weight)
 
 
 @pytest.mark.parametrize(
