@@ -1,0 +1,84 @@
+"""Figures of many runs: they show what they were given, and all of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from helpers import ACTIVATIONS
+from helpers.figures import evidence
+from helpers.figures.style import COLOURS
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def texts(figure) -> list[str]:
+    return [t.get_text() for axes in figure.axes for t in axes.texts]
+
+
+def test_every_diagram_is_an_arm_and_shows_its_parts():
+    assert set(evidence.WIRINGS) <= set(ACTIVATIONS)
+    figure = evidence.arm_diagrams(evidence.WIRINGS)
+    for axes, (arm, wiring) in zip(figure.axes, evidence.WIRINGS.items(), strict=False):
+        written = [t.get_text() for t in axes.texts]
+        assert written == ["conv", *wiring.before, *wiring.branch, wiring.join, arm]
+        arrows = [p for p in axes.patches if type(p).__name__ == "FancyArrowPatch"]
+        assert len(arrows) == len(written) - 1 + wiring.bypass
+
+
+def test_every_run_is_a_dot_in_its_arms_colour():
+    scores = {"relu": [54.0, 55.0, 56.0], "bn_relu": [59.0, 60.0]}
+    figure = evidence.runs_by_arm(scores, {"relu": (54.1, 55.9), "bn_relu": (58, 61)}, "title")
+    dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [sorted(line.get_xdata()) for line in dots] == list(scores.values())
+    assert [line.get_color() for line in dots] == [COLOURS["relu"], evidence.INK]
+    rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rows == ["ReLU (3)", "bn_relu (2)"]
+
+
+def test_differences_stand_on_one_axis_with_their_words():
+    rows = [
+        evidence.Difference("a - b", 6.0, 5.0, 7.0, "matters"),
+        evidence.Difference("c - b", 0.1, -0.4, 0.6, "does not matter"),
+    ]
+    figure = evidence.difference_axis(rows, 1.0, "points", "title")
+    axes = figure.axes[0]
+    spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 3]
+    assert [tuple(span) for span in spans] == [(5.0, 7.0), (-0.4, 0.6)]
+    assert {"matters", "does not matter"} <= set(texts(figure))
+    band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+    assert (band.x0, band.x1) == (pytest.approx(-1.0), pytest.approx(1.0))
+
+
+def test_pairs_with_the_other_sign_are_counted_and_red():
+    figure = evidence.pairs_of_runs([3.0, 2.0, 1.0, -1.0], "difference", "title")
+    bars = {}
+    for patch in figure.axes[0].patches:
+        bars[patch.get_facecolor()[:3]] = (
+            bars.get(patch.get_facecolor()[:3], 0) + patch.get_height()
+        )
+    assert sorted(bars.values()) == [pytest.approx(25), pytest.approx(75)]
+
+
+def test_the_band_reaches_from_the_least_to_the_largest_run():
+    runs = np.array([[2.0, 1.0], [2.4, 1.2], [2.2, 1.4]])
+    recorded = {"relu": runs, "frelu": runs - 0.5}
+    figure = evidence.loss_over_band(recorded, {"relu": [2.1, 1.1]}, 2000, "title")
+    left, right = figure.axes
+    band = left.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (1.0, 2.4)
+    assert (len(left.lines), len(right.lines)) == (2, 1)
+    assert list(left.lines[1].get_xdata()) == [1000, 3000]
+
+
+def test_each_rate_has_its_runs():
+    scores = {"relu": [[50.0, 52.0], [54.0, 56.0]]}
+    figure = evidence.score_by_rate([1e-3, 1e-2], scores, "title")
+    mean, dots = figure.axes[0].lines
+    assert list(mean.get_ydata()) == [51.0, 55.0]
+    assert list(dots.get_xdata()) == [1e-3, 1e-3, 1e-2, 1e-2]
