@@ -19,6 +19,12 @@ _MODULE_OF = {
         "training": "Evaluation History Recipe article_unet_recipe evaluate fit load_weights "
         "modern_unet_recipe predict tutorial_recipe",
         "scoring": "class_maps set_matrix",
+        "intervals": "Interval class_intervals detectable_difference holm is_equivalent "
+        "mean_interval mean_without paired_difference paired_differences sign_flip_p verdict",
+        "experiments": "LossWindows Run by_seed compare own_runs recorded_lenet recorded_maps "
+        "records run_grid score",
+        "counting": "multiply_adds total_multiply_adds",
+        "swapping": "swap_activation",
     }.items()
     for name in names.split()
 }

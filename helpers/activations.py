@@ -77,7 +77,10 @@ class FReLU(nn.Module):
 
     def _fast_path(self, x: Tensor) -> str | None:
         """Only for what is written above: a subclass may mean something else."""
-        return fast_funnel.fast_path(self.conv, self.bn, x) if type(self) is FReLU else None
+        own = type(self).condition, type(self).combine
+        if own != (FReLU.condition, FReLU.combine):
+            return None
+        return fast_funnel.fast_path(self.conv, self.bn, x)
 
 
 class SumFunnel(FReLU):
@@ -184,8 +187,19 @@ _POINTWISE: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def _batch_norm_then(activation: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(before=nn.BatchNorm2d(channels), act=activation))
+def _batch_norm_then_relu(channels: int) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(bn=nn.BatchNorm2d(channels), act=nn.ReLU()))
+
+
+class _NormedFReLU(FReLU):
+    """BatchNorm, then FReLU, under FReLU's own layer names: the first weights are the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.before = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.before(x))
 
 
 def _depthwise_then_relu(channels: int) -> nn.Sequential:
@@ -226,8 +240,8 @@ _PER_CHANNEL: dict[str, Callable[[int], nn.Module]] = {
     "max_pool_funnel": lambda channels: PoolFunnel(channels, "max"),
     "avg_pool_funnel": lambda channels: PoolFunnel(channels, "avg"),
     "sum_funnel": SumFunnel,
-    "bn_relu": lambda channels: _batch_norm_then(nn.ReLU(), channels),
-    "bn_frelu": lambda channels: _batch_norm_then(FReLU(channels), channels),
+    "bn_relu": _batch_norm_then_relu,
+    "bn_frelu": _NormedFReLU,
     "dw_bn_relu": _depthwise_then_relu,
     "frelu_no_bn": _without_batch_norm,
     "frelu_gamma0": _beginning_as_relu,

@@ -1,0 +1,134 @@
+"""A run of article A's task: LeNet on CIFAR-10, always on the CPU, in float32."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..datasets import Cifar10, load_cifar10
+from ..models import LeNet, initialise
+from ..session import random_generator
+from ..training import Part, Recipe, evaluate, fit, predict
+from .record import Record, Run, check_source, fingerprint, rounded, training_facts
+
+CPU = torch.device("cpu")
+ARTICLE_BATCH = 4
+"""The test batches on which article A's BatchNorm took its statistics."""
+
+KNOWN_DATA = {"ddd5fede3a19c3c5": "CIFAR-10, 99.85 % of the images bit-exact"}
+"""What is known of a copy of the data, by its fingerprint."""
+
+
+@cache
+def _data() -> tuple[Cifar10, Record]:
+    """The data, once per process, and which copy of it this is."""
+    data = load_cifar10()
+    arrays = [tensor for part in (data.train, data.test) for tensor in (part.images, part.labels)]
+    mark = fingerprint(arrays)
+    return data, {"name": KNOWN_DATA.get(mark, data.source), "fingerprint": mark}
+
+
+def measure_lenet(run: Run) -> tuple[Record, dict[str, bytes]]:
+    """What the run measured, and the weights where they are to be kept.
+
+    Raises ValueError where this machine has other data than the run asks for.
+    """
+    data, copy = _data()
+    check_source(run, data.source)
+    train, test = data.train.first(run.train), data.test.first(run.test)
+    model = first_lenet(run)
+    with LossWindows(model, train.labels, run.recipe, run.seed) as windows:
+        history = fit(model, train, None, run.recipe, run.seed, CPU, progress=False)
+    result = {
+        **training_facts(history),
+        "measured_on": {**copy, "train": len(train), "test": len(test)},
+        "curve": {"window_steps": LossWindows.STEPS, "loss": windows.means()},
+        "metrics": lenet_metrics(model, test, run.recipe),
+    }
+    return result, _files(run, model)
+
+
+def first_lenet(run: Run) -> LeNet:
+    """The run's network with its first weights."""
+    wide = {} if run.width is None else {"conv2_channels": run.width}
+    model = LeNet(run.activation, **wide)
+    initialise(model, run.seed)
+    return model
+
+
+def lenet_metrics(model: nn.Module, test: Part, recipe: Recipe) -> Record:
+    """Accuracies (shares in 0..1), mean loss and accuracy per class on the test part.
+
+    "accuracy_train_mode" is article A's: BatchNorm takes its statistics from test batches of 4.
+    """
+    seen = evaluate(model, test, recipe, CPU)
+    as_article = predict(model, test.images, recipe, CPU, batch=ARTICLE_BATCH, train_mode=True)
+    right = as_article.argmax(1) == test.labels
+    per_class = seen.matrix.diagonal() / seen.matrix.sum(1)
+    return {
+        "accuracy": round(seen.score, 6),
+        "accuracy_train_mode": round(right.double().mean().item(), 6),
+        "loss": seen.loss,
+        "per_class": rounded(per_class),
+    }
+
+
+def _files(run: Run, model: nn.Module) -> dict[str, bytes]:
+    """The weights of one seed of each arm of the first grid."""
+    if run.grid != "lenet-swap" or run.seed != 0:
+        return {}
+    from safetensors.torch import save
+
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    return {weights_name(run.arm): save(weights)}
+
+
+def weights_name(arm: str) -> str:
+    """Where the weights of an arm lie below the folder of results."""
+    return f"weights/lenet-{arm}.safetensors"
+
+
+class LossWindows:
+    """The mean training loss of every 2,000 steps, read off the logits as they leave the network.
+
+    The labels follow from seed and epoch, as they do in training. Use it as a context around `fit`.
+    Introduced in notebook 03.
+    """
+
+    STEPS = 2000
+
+    def __init__(self, model: nn.Module, labels: Tensor, recipe: Recipe, seed: int) -> None:
+        self.model, self.labels, self.batch, self.seed = model, labels, recipe.batch, seed
+        self.losses: list[float] = []
+        self.due: list[Tensor] = []
+        self.epoch = 0
+
+    def __enter__(self) -> Self:
+        self.hook = self.model.register_forward_hook(self._look)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.hook.remove()
+
+    def _look(self, model: nn.Module, _: object, logits: Tensor) -> None:
+        if not model.training:
+            return
+        if not self.due:
+            generator = random_generator(self.seed, f"order/{self.epoch}")
+            order = torch.randperm(len(self.labels), generator=generator)
+            self.due = list(self.labels[order].split(self.batch))[::-1]
+            self.epoch += 1
+        labels = self.due.pop().long().to(logits.device)
+        self.losses.append(F.cross_entropy(logits.detach().float(), labels).item())
+
+    def means(self) -> list[float]:
+        """One number per window; the last window may be shorter."""
+        windows = torch.tensor(self.losses, dtype=torch.float64).split(self.STEPS)
+        return [round(window.mean().item(), 5) for window in windows]

@@ -1,0 +1,127 @@
+"""A grid at work: what is missing is run, by several processes or a cluster, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from importlib import import_module
+
+import joblib
+from tqdm import tqdm
+
+from ..activations import make_activation
+from ..datasets import load_cifar10, load_stanford
+from ..session import Profile, current_profile
+from .grids import GRIDS
+from .record import Record, Run
+from .store import Store, own_store, recorded_store
+from .tasks import Outcome, execute
+
+BACKENDS = ("loky", "dask")
+
+
+def source_of(dataset: str) -> str:
+    """Which data this machine has: the real set's name or "stand-in data"."""
+    return (load_cifar10 if dataset == "cifar10" else load_stanford)().source
+
+
+def store_for(source: str, profile: Profile | None = None, own: bool = False) -> Store:
+    """Where runs on that data are kept: the series' own records need real data and full size."""
+    recorded = recorded_store()
+    tiny = (profile or current_profile()).name == "ci"
+    if own or tiny or recorded is None or source == "stand-in data":
+        return own_store()
+    return recorded
+
+
+def missing(runs: Sequence[Run], store: Store) -> list[Run]:
+    """The runs that have no result yet, failed ones among them, in their order."""
+    known = {grid: store.read(grid) for grid in {run.grid for run in runs}}
+    return [run for run in runs if "error" in known[run.grid].get(run.name, {"error": ""})]
+
+
+def run_grid(
+    runs: Sequence[Run],
+    store: Store | None = None,
+    jobs: int = 1,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> list[Record]:
+    """Run what `store` has no result of, and return the records of all `runs`, in their order.
+
+    jobs: processes with one thread each. backend: "loky" for this machine, "dask" for a cluster,
+    whose `scheduler` has an address ("tcp://host:8786"; None starts one here with `jobs` workers).
+    A run that fails leaves its error in its record, and is tried again by the next call. Whatever
+    ends the process, finished runs are kept. The store is a reader's own unless another is given.
+    Raises ValueError for another backend. Introduced in notebook 06.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is '{backend}'; choose one of {', '.join(BACKENDS)}.")
+    store = store or own_store()
+    todo = missing(runs, store)
+    with _bar(len(runs), len(todo), progress) as bar:
+        for outcome in _outcomes(todo, jobs, backend, scheduler):
+            for name, content in outcome.files.items():
+                store.keep(name, content)
+            store.append(outcome.record)
+            _tell(bar, outcome.record)
+    known = {grid: store.read(grid) for grid in {run.grid for run in runs}}
+    return [known[run.grid][run.name] for run in runs]
+
+
+def own_runs(grid: str, arm: str, seeds: int = 2) -> list[Record]:
+    """Runs of your own arm by a grid's recipe, paired with its first seeds; yours to keep.
+
+    arm: a name that `make_activation` knows, `add_activation`'s among them. They go to your own
+    records, never to the series'. Raises ValueError for a name that nobody knows. Introduced in
+    notebook 06.
+    """
+    make_activation(arm, 1)  # its error comes before the first run
+    asked = GRIDS[grid].runs(current_profile(), source_of(GRIDS[grid].dataset))
+    first = {run.seed: run for run in asked if run.seed < seeds and run.arm == "relu"}
+    return run_grid([replace(run, arm=arm, activation=arm) for run in first.values()])
+
+
+def _bar(total: int, todo: int, progress: bool) -> tqdm:
+    return tqdm(total=total, initial=total - todo, unit="run", disable=not progress, smoothing=0.1)
+
+
+def _tell(bar: tqdm, record: Record) -> None:
+    if "error" in record:
+        reason = str(record["error"]).strip().splitlines()[-1]
+        bar.write(f"{record['arm']}, seed {record['seed']} failed: {reason}")
+    bar.set_postfix_str(f"{record['arm']}, seed {record['seed']}", refresh=False)
+    bar.update()
+
+
+def _outcomes(runs: list[Run], jobs: int, backend: str, scheduler: str | None) -> Iterator[Outcome]:
+    """Results as they come. One process writes them, so a cluster needs no shared disk."""
+    if not runs:
+        return
+    with ExitStack() as stack:
+        if backend == "dask":
+            stack.enter_context(_cluster(jobs, scheduler))
+            jobs = -1  # whatever the cluster has
+        stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
+        work = joblib.Parallel(batch_size=1, return_as="generator_unordered")
+        results = work(joblib.delayed(execute)(run) for run in runs)
+        yield from stack.enter_context(closing(results))
+
+
+@contextmanager
+def _cluster(jobs: int, scheduler: str | None) -> Iterator[None]:
+    """A dask cluster, to whose client joblib turns: the one at that address, or one started here.
+
+    Raises RuntimeError, with what to do, where dask is not installed.
+    """
+    try:
+        Client = import_module("distributed").Client  # for clusters alone: not among what we need
+    except ImportError as error:
+        raise RuntimeError(
+            "The dask backend needs the package distributed: pip install distributed"
+        ) from error
+    here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with Client(scheduler) if scheduler else Client(**here):
+        yield

@@ -1,0 +1,169 @@
+"""Where records live: one line per run, appended whole, by several processes at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ..datasets.storage import shown
+from ..session import data_directory, repository
+from .record import SCHEMA, Record
+
+
+class RecordError(Exception):
+    """A file of records can't be read; the message names file and line, and says what to do."""
+
+
+class Store:
+    """A folder with one file of records per grid, `<grid>.jsonl`. Introduced in notebook 06.
+
+    A file is only ever appended to. Of several lines with one run's name the first result counts;
+    where there is none, the last error.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, grid: str) -> Path:
+        """The file of one grid's records."""
+        return self.folder / f"{grid}.jsonl"
+
+    def read(self, grid: str) -> dict[str, Record]:
+        """The records of one grid by the runs' names, failed runs ("error") among them.
+
+        A torn last line, left by a kill, is passed over. Raises RecordError for a line that is
+        damaged or of another schema.
+        """
+        path = self.path(grid)
+        if not path.exists():
+            return {}
+        lines = path.read_bytes().split(b"\n")
+        found: dict[str, Record] = {}
+        for number, line in enumerate(lines, 1):
+            if line and not (number == len(lines) and _is_torn(line)):
+                _take(found, _parsed(line, f"{shown(path)}, line {number}"))
+        return found
+
+    def append(self, record: Record) -> bool:
+        """Write a record as one line, down to the disk; False if its result is there already."""
+        path = self.path(str(record["grid"]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file, _locked(file):
+            _mend(file)
+            known = self.read(str(record["grid"])).get(str(record["name"]))
+            if known is not None and "error" not in known:
+                return False
+            file.write(json.dumps(record).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file that belongs to a record: beside its place, then moved there."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def recorded_store() -> Store | None:
+    """The records that belong to the series, `data/results`; None for an installed package."""
+    root = repository()
+    return Store(root / "data" / "results") if root else None
+
+
+def own_store() -> Store:
+    """A reader's own runs, in the folder of the data."""
+    return Store(data_directory() / "runs")
+
+
+def _is_torn(line: bytes) -> bool:
+    try:
+        return not isinstance(json.loads(line), dict)
+    except ValueError:
+        return True
+
+
+def _parsed(line: bytes, where: str) -> Record:
+    if _is_torn(line):
+        raise RecordError(f"{where} is damaged: restore the file from git, or delete the line.")
+    record = json.loads(line)
+    if record.get("schema") != SCHEMA:
+        raise RecordError(
+            f"{where} has schema {record.get('schema')}, and this version of helpers reads schema "
+            f"{SCHEMA}: move the file away and run the grid anew, or use the version that wrote it."
+        )
+    return record
+
+
+def _take(found: dict[str, Record], record: Record) -> None:
+    known = found.get(str(record["name"]))
+    if known is None or "error" in known:
+        found[str(record["name"])] = record
+
+
+def _mend(file: BinaryIO) -> None:
+    """Cut off a torn last line, so that the next one begins where a line begins."""
+    file.seek(0)
+    content = file.read()
+    last = content[content.rfind(b"\n") + 1 :]
+    if not last:
+        return
+    if _is_torn(last):
+        file.truncate(len(content) - len(last))
+    else:  # whole, but for its end
+        file.write(b"\n")
+    file.flush()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _BEYOND = 1 << 40  # Windows keeps others from reading what is locked: lock where nothing is
+
+    def _try_lock(file: BinaryIO) -> None:
+        file.seek(_BEYOND)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _unlock(file: BinaryIO) -> None:
+        file.seek(_BEYOND)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _try_lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _locked(file: BinaryIO, patience: float = 60.0) -> Iterator[None]:
+    """Hold a file for this process alone; the system lets go of it when a process is killed."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            _try_lock(file)
+            break
+        except OSError as error:
+            if time.monotonic() > until:
+                raise RecordError(
+                    f"{file.name} was held by another process for {patience:.0f} s: end it."
+                ) from error
+            time.sleep(0.02)
+    try:
+        yield
+    finally:
+        _unlock(file)

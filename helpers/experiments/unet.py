@@ -1,0 +1,123 @@
+"""A run of article B's task: a U-Net on Stanford Background, scored by both protocols."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ..datasets import Scenes, Stanford, load_stanford
+from ..metrics import iou_per_class, mean_iou, per_image_iou, pixel_accuracy
+from ..models import UNet, initialise
+from ..scoring import class_maps, set_matrix
+from ..session import best_device
+from ..training import History, fit
+from .record import Record, Run, check_source, fingerprint, rounded, training_facts
+from .sheets import as_sheet
+from .store import own_store
+
+
+@cache
+def _data(
+    task: str, size: tuple[int, int], split: str, label_resize: str
+) -> tuple[Stanford, Record]:
+    """The data, once per process, and which copy of it this is."""
+    data = load_stanford(task, size, split, label_resize)
+    parts = (data.train, data.validation, data.test)
+    mark = fingerprint([tensor for part in parts for tensor in (part.images, part.labels)])
+    return data, {"name": data.source, "fingerprint": mark}
+
+
+def measure_unet(run: Run) -> tuple[Record, dict[str, bytes]]:
+    """What the run measured, and the sheet of class maps where it is to be kept.
+
+    A checkpoint after each epoch lies among the reader's own runs until the run is over. Raises
+    ValueError where this machine has other data than the run asks for.
+    """
+    data, copy = _data(run.task, run.size, run.split, run.label_resize)
+    check_source(run, data.source)
+    train, test = data.train.first(run.train), data.test.first(run.test)
+    validation = data.validation.first(run.test)
+    model = first_unet(run, len(data.classes))
+    checkpoint = own_store().folder / f"{run.name}.pt"
+    history = fit(
+        model, train, validation, run.recipe, run.seed, best_device(), checkpoint, progress=False
+    )
+    facts = training_facts(history)
+    metrics, maps = _score(model, test, run, len(data.classes))
+    checkpoint.unlink(missing_ok=True)
+    sizes = {"train": len(train), "validation": len(validation), "test": len(test)}
+    result = {
+        **facts,
+        "measured_on": {**copy, **sizes},
+        "classes": list(data.classes),
+        "epoch_kept": history.kept_epoch,
+        "curve": _curve(history),
+        "metrics": metrics,
+    }
+    return result, _files(run, maps)
+
+
+def first_unet(run: Run, classes: int) -> UNet:
+    """The run's network with its first weights."""
+    model = UNet(classes, run.activation, run.width)
+    initialise(model, run.seed)
+    return model
+
+
+def _score(model: UNet, test: Scenes, run: Run, classes: int) -> tuple[Record, list[np.ndarray]]:
+    """Both protocols' scores, shares in 0..1, and the fair protocol's maps."""
+    maps = class_maps(model, test, run.recipe, "bilinear")
+    as_article = class_maps(model, test, run.recipe, "lanczos4")
+    metrics = {
+        "fair": protocol_scores(maps, test.full_labels, classes)["set"],
+        "article": protocol_scores(as_article, test.full_labels, classes)["per_image"],
+    }
+    return metrics, maps
+
+
+def protocol_scores(
+    maps: list[np.ndarray], truths: list[np.ndarray], classes: int
+) -> dict[str, Record]:
+    """Scores of one list of maps by both metrics.
+
+    "set": one confusion matrix over all images, without unknown pixels. "per_image": article B's,
+    with the number of images in which each class counted.
+    """
+    matrix, images = set_matrix(maps, truths, classes), per_image_iou(maps, truths, classes)
+    accuracy = pixel_accuracy(matrix)
+    return {
+        "set": {
+            "mean_iou": mean_iou(matrix),
+            "per_class": rounded(iou_per_class(matrix)),
+            "pixel_accuracy": accuracy,
+            "matrix": matrix.tolist(),
+        },
+        "per_image": {
+            "mean_iou": images.mean,
+            "per_class": rounded(images.per_class),
+            "pixel_accuracy": accuracy,
+            "counted": images.counted.tolist(),
+        },
+    }
+
+
+def _curve(history: History) -> Record:
+    digits = {"train_loss": 5, "validation_loss": 5, "validation_score": 5, "learning_rate": 8}
+    return {
+        name: [round(value, count) for value in getattr(history, name)]
+        for name, count in digits.items()
+    }
+
+
+def _files(run: Run, maps: list[np.ndarray]) -> dict[str, bytes]:
+    """The fair protocol's maps of regions by one seed of each arm, a quarter of a MB each."""
+    asked = (run.grid, run.task, run.setting, run.seed)
+    if asked != ("unet-fair", "regions", "augmented", 0):
+        return {}
+    return {maps_name(run.arm, run.task): as_sheet(maps)}
+
+
+def maps_name(arm: str, task: str) -> str:
+    """Where the sheet of an arm's maps lies below the folder of results."""
+    return f"maps/unet-{arm}-{task}.png"

@@ -1,0 +1,242 @@
+"""What few runs can tell: means and paired differences with intervals, tests, and their limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.95
+LEAST_PAIRS = 6
+"""With fewer, no sign-flip test can come below 5 %: two of 32 flips are the least of 5 pairs."""
+
+MOST_PAIRS = 44
+"""All flips of half of them still fit into memory."""
+
+Values = Sequence[float] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of `count` values and how far to both sides its interval reaches. `deviation` is the
+    values' own standard deviation; all in the values' unit. Introduced in notebook 03.
+    """
+
+    mean: float
+    half_width: float
+    deviation: float
+    count: int
+    level: float = LEVEL
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
+        return self.mean + self.half_width
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.half_width:.2f}"
+
+
+def mean_interval(values: Values, level: float = LEVEL) -> Interval:
+    """The mean with Student's t interval (Student 1908), which assumes independent, roughly normal
+    values.
+
+    Raises ValueError for fewer than two values, and for one that is not finite. Introduced in
+    notebook 03.
+    """
+    array = _checked(values, "values")
+    if len(array) < 2:
+        raise ValueError(
+            f"an interval needs at least two values and got {len(array)}: one run has no spread. "
+            "Run more seeds."
+        )
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: it is a share between 0 and 1, such as 0.95.")
+    from scipy.stats import t
+
+    deviation = float(array.std(ddof=1))
+    quantile = float(t.ppf((1 + level) / 2, len(array) - 1))
+    half_width = quantile * deviation / math.sqrt(len(array))
+    return Interval(float(array.mean()), half_width, deviation, len(array), level)
+
+
+def paired_differences(values: Values, others: Values) -> np.ndarray:
+    """values - others, pair by pair: position i of both is the same seed.
+
+    Raises ValueError for unequal numbers, and for a value that is not finite. Introduced in
+    notebook 03.
+    """
+    array, other = _checked(values, "values"), _checked(others, "others")
+    if len(array) != len(other):
+        raise ValueError(
+            f"{len(array)} values and {len(other)} others are no pairs: keep the seeds that both "
+            "arms have."
+        )
+    return array - other
+
+
+def paired_difference(values: Values, others: Values, level: float = LEVEL) -> Interval:
+    """The mean of values - others with its interval. What both runs of a seed share drops out.
+
+    Raises what `paired_differences` and `mean_interval` raise. Introduced in notebook 03.
+    """
+    return mean_interval(paired_differences(values, others), level)
+
+
+def sign_flip_p(differences: Values) -> float | None:
+    """The exact two-sided p-value of "each difference could as well have the other sign".
+
+    The share of all 2^n choices of signs whose sum is at least as far from zero as the observed one
+    (Fisher 1935, The Design of Experiments, section 21). All are counted, none drawn by chance: the
+    sums of both halves are listed, and for each of one half a search in the other counts. None for
+    fewer than 6 pairs. Raises ValueError for more than 44, and for a value that is not finite.
+    Introduced in notebook 06.
+    """
+    array = _checked(differences, "differences")
+    if len(array) < LEAST_PAIRS:
+        return None
+    if len(array) > MOST_PAIRS:
+        raise ValueError(
+            f"the exact test counts up to 2^{MOST_PAIRS} choices of signs and got {len(array)} "
+            f"pairs: give it {MOST_PAIRS} of them."
+        )
+    observed = abs(array.sum())
+    within_rounding = 1e-9 * np.abs(array).sum()
+    if observed <= within_rounding:
+        return 1.0
+    half = len(array) // 2
+    first, second = _flipped_sums(array[:half]), np.sort(_flipped_sums(array[half:]))
+    reaching = np.searchsorted(second, observed - within_rounding - first)
+    above = len(first) * len(second) - int(reaching.sum())
+    return 2 * above / 2 ** len(array)  # as many reach as far below zero
+
+
+def _flipped_sums(values: np.ndarray) -> np.ndarray:
+    """The sums of `values` under each choice of signs, (2^n,)."""
+    sums = np.zeros(1)
+    for value in values:
+        sums = np.concatenate([sums + value, sums - value])
+    return sums
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected for being several (Holm 1979); None stays None and does not count.
+
+    Raises ValueError for a value outside 0..1. Introduced in notebook 06.
+    """
+    given = [(p, index) for index, p in enumerate(p_values) if p is not None]
+    if wrong := [p for p, _ in given if not 0 <= p <= 1]:
+        raise ValueError(f"{wrong[0]} is no p-value: it must lie in 0..1.")
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(sorted(given)):
+        largest = max(largest, min(1.0, p * (len(given) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def is_equivalent(differences: Values, margin: float) -> bool:
+    """Whether the mean difference is shown to lie within the margin, at 5 %.
+
+    Two one-sided t tests at once: the 90 % interval lies within -margin..margin (Schuirmann 1987).
+    Raises ValueError for a margin that is not positive, and what `mean_interval` raises. Introduced
+    in notebook 06.
+    """
+    _check_margin(margin)
+    interval = mean_interval(differences, level=0.90)
+    return -margin < interval.low and interval.high < margin
+
+
+def verdict(differences: Values, margin: float) -> str:
+    """What the runs allow to say of a difference: "matters", "does not matter" or "not decided".
+
+    It matters when its whole 95 % interval lies beyond the margin; it does not when the 90 %
+    interval lies within. Raises what `is_equivalent` raises. Introduced in notebook 06.
+    """
+    if is_equivalent(differences, margin):
+        return "does not matter"
+    interval = mean_interval(differences)
+    return "matters" if interval.low > margin or interval.high < -margin else "not decided"
+
+
+def detectable_difference(deviation: float, count: int, power: float = 0.8) -> float:
+    """The smallest true mean difference that `count` pairs would have shown, in 80 % of trials.
+
+    deviation: of the paired differences, whose unit the answer has. "Shown" is a two-sided t test
+    at 5 %; the power is that of the noncentral t distribution, as a mean over the deviations that
+    may be estimated (scipy's own function fails for few pairs). Raises ValueError for fewer than
+    two pairs, a negative deviation, and a power that is not between 5 % and 1. Introduced in
+    notebook 06.
+    """
+    if count < 2 or not (math.isfinite(deviation) and deviation >= 0):
+        raise ValueError(
+            f"{count} pairs with a deviation of {deviation} tell nothing: give at least two pairs, "
+            "and a deviation that is finite and not negative."
+        )
+    if not 1 - LEVEL < power < 1:
+        raise ValueError(f"power is {power}: choose one between {1 - LEVEL:.2f} and 1, such as 0.8")
+    from scipy.optimize import brentq
+    from scipy.stats import chi2, norm, t
+
+    freedom = count - 1
+    critical = float(t.ppf((1 + LEVEL) / 2, freedom))
+    shares = (np.arange(4000) + 0.5) / 4000
+    spreads = np.sqrt(chi2.ppf(shares, freedom) / freedom)  # estimated deviation / true one
+
+    def lacking(effect: float) -> float:
+        shown = norm.cdf(effect - critical * spreads) + norm.cdf(-effect - critical * spreads)
+        return float(shown.mean()) - power
+
+    return brentq(lacking, 0.0, 5 * critical + 10) * deviation / math.sqrt(count)
+
+
+def class_intervals(per_class: Sequence[Values] | np.ndarray) -> list[Interval]:
+    """One interval per class, of (runs, classes) scores: each class has a spread of its own.
+
+    Raises ValueError for rows of unequal length, and what `mean_interval` raises. Introduced in
+    notebook 05.
+    """
+    if len({len(row) for row in per_class}) > 1:
+        raise ValueError("the runs have unequal numbers of classes: compare runs of one task.")
+    return [mean_interval(column) for column in zip(*per_class, strict=True)]
+
+
+def mean_without(per_class: Values, classes: Sequence[str], left_out: str) -> float:
+    """The mean over all classes but one, such as `mountain`, which moves the mean by itself.
+
+    Raises ValueError for unequal numbers of scores and classes, and for a class that is not there.
+    Introduced in notebook 05.
+    """
+    if len(per_class) != len(classes) or left_out not in classes:
+        raise ValueError(
+            f"'{left_out}' can't be left out of {len(per_class)} scores for "
+            f"{len(classes)} classes ({', '.join(classes)}): give one score for each class, and "
+            "one of their names."
+        )
+    kept = [score for score, name in zip(per_class, classes, strict=True) if name != left_out]
+    return float(_checked(kept, "scores").mean())
+
+
+def _checked(values: Values, name: str) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"the {name} have shape {array.shape}: give one number per run.")
+    if not np.isfinite(array).all():
+        place = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(
+            f"number {place + 1} of the {name} is {array[place]}: leave that run out of both arms, "
+            "or look at why it failed."
+        )
+    return array
+
+
+def _check_margin(margin: float) -> None:
+    if not margin > 0:
+        raise ValueError(f"the margin is {margin}: state the difference that matters, above zero.")
