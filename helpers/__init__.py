@@ -24,7 +24,7 @@ _MODULE_OF = {
         "experiments": "LossWindows Run by_seed compare own_runs recorded_lenet recorded_maps "
         "records run_grid score",
         "counting": "multiply_adds total_multiply_adds",
-        "swapping": "swap_activation",
+        "swapping": "SwapReport swap_activation",
     }.items()
     for name in names.split()
 }

@@ -41,9 +41,21 @@ class Profile:
     unet_width: int
     unet_train: int | None
     unet_test: int | None
+    cost_shapes: tuple[tuple[int, int, int, int], ...]  # (N, C, H, W) of the tensors of 07
+    cost_rounds: int
+    swap_width: int  # channels of the first stage of 08's small ResNet
+    swap_train: int | None
+    swap_test: int | None
+    swap_epochs: int
+    swap_batch: int
+    swap_learning_rate: float
+    swap_seeds: int  # runs of each network of 08
     standin_cifar: tuple[int, int]  # pictures for training and for the test
     standin_stanford: int
 
+
+# What the six levels of the article's U-Net put out, four images of 224x224 at a time.
+_UNET_LEVELS = tuple((4, 32 * 2**level, 224 >> level, 224 >> level) for level in range(6))
 
 PROFILES = {
     profile.name: profile
@@ -70,6 +82,15 @@ PROFILES = {
             unet_width=4,
             unet_train=24,
             unet_test=8,
+            cost_shapes=((2, 4, 32, 32), (2, 8, 16, 16), (2, 16, 8, 8)),
+            cost_rounds=3,
+            swap_width=4,
+            swap_train=480,
+            swap_test=200,
+            swap_epochs=2,
+            swap_batch=32,
+            swap_learning_rate=0.1,
+            swap_seeds=2,
             standin_cifar=(3000, 500),
             standin_stanford=60,
         ),
@@ -95,6 +116,15 @@ PROFILES = {
             unet_width=16,
             unet_train=None,
             unet_test=None,
+            cost_shapes=_UNET_LEVELS,
+            cost_rounds=15,
+            swap_width=8,
+            swap_train=5000,
+            swap_test=None,
+            swap_epochs=8,
+            swap_batch=64,
+            swap_learning_rate=0.1,
+            swap_seeds=3,
             standin_cifar=(20000, 2000),
             standin_stanford=300,
         ),
@@ -120,6 +150,15 @@ PROFILES = {
             unet_width=32,
             unet_train=None,
             unet_test=None,
+            cost_shapes=_UNET_LEVELS,
+            cost_rounds=50,
+            swap_width=16,
+            swap_train=None,
+            swap_test=None,
+            swap_epochs=30,
+            swap_batch=64,
+            swap_learning_rate=0.1,
+            swap_seeds=5,
             standin_cifar=(50000, 10000),
             standin_stanford=715,
         ),
@@ -134,6 +173,9 @@ MINUTES: dict[str, dict[str, float]] = {
     "03_cifar10_lenet_swap": {"ci": 0.5, "class": 3, "full": 3},
     "04_unet_stanford_background": {"ci": 0.5, "class": 9, "full": 250},
     "05_iou_evaluation": {"ci": 0.5, "class": 9, "full": 250},
+    "06_is_it_the_funnel": {"ci": 0.2, "class": 0.3, "full": 0.3},
+    "07_cost_of_a_funnel": {"ci": 0.3, "class": 2, "full": 4},
+    "08_in_your_network": {"ci": 0.5, "class": 7, "full": 400},
 }
 
 

@@ -1,0 +1,70 @@
+"""The room where swapped networks are looked at: where the funnels are, and what they gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from .style import COLOURS, LABELS, RC, new_figure
+
+_styled = plt.rc_context(RC)
+
+
+@_styled
+def placements(
+    arms: Mapping[str, Sequence[str]],
+    places: Sequence[str],
+    scores: Mapping[str, ArrayLike],
+    title: str = "",
+) -> Figure:
+    """Left, which activation stands where; right, the accuracy of each run.
+
+    arms: label -> the activation in each place, in order of flow. places: what is written below
+    each. scores: label -> (seeds,) in 0..1, drawn in %: a dot per run, a line from seed to seed, a
+    dash for the mean. Introduced in notebook 08.
+    """
+    figure, (left, right) = new_figure(
+        1, 2, figsize=(11, 0.75 * len(arms) + 1.3), sharey=True, width_ratios=(3, 2)
+    )
+    rows = np.arange(len(arms))[::-1]
+    for row, activations in zip(rows, arms.values(), strict=True):
+        _squares(left, row, activations)
+    left.set(xlim=(-0.5, len(places) - 0.5), ylim=(-0.6, len(arms) - 0.4))
+    left.set_xticks(range(len(places)), places)
+    left.set_yticks(rows, arms)
+    left.tick_params(length=0)
+    left.spines[:].set_visible(False)
+    left.set_xlabel("map that reaches the activation: channels, rows x columns")
+    _dots(right, rows, [100 * np.asarray(scores[arm], dtype=float) for arm in arms])
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    return figure
+
+
+def _squares(axes: Axes, row: float, activations: Sequence[str]) -> None:
+    """A coloured box with its activation's name for each place of one network."""
+    axes.hlines(row, 0, len(activations) - 1, color="#BBBBBB", linewidth=1.5, zorder=0)
+    for place, name in enumerate(activations):
+        axes.add_patch(
+            Rectangle((place - 0.44, row - 0.28), 0.88, 0.56, color=COLOURS[name], linewidth=0)
+        )
+        axes.text(place, row, LABELS[name], ha="center", va="center", color="white", fontsize=9)
+
+
+def _dots(axes: Axes, rows: np.ndarray, scores: Sequence[np.ndarray]) -> None:
+    """One line per seed through all arms; the arms share their seeds, so the lines are paired."""
+    for runs in np.stack(scores, axis=1):
+        axes.plot(runs, rows, "o-", color="#7F7F7F", linewidth=0.8, markersize=6)
+    beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
+    for row, runs in zip(rows, scores, strict=True):
+        axes.plot([runs.mean()] * 2, [row - 0.25, row + 0.25], color="black", linewidth=2.5)
+        axes.text(1.05, row, f"{runs.mean():.1f}", **beside)
+    axes.text(1.05, rows.max() + 0.45, "mean", **beside)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("accuracy on the test pictures (%)")

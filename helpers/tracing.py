@@ -1,0 +1,231 @@
+"""One example's way through a network: which module ran when, on what, and behind which layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+_NAMES = "relu relu6 leaky_relu prelu rrelu elu celu selu silu gelu mish hardswish"
+POINTWISE_FUNCTIONS = frozenset(f"{name}{end}" for name in _NAMES.split() for end in ("", "_"))
+"""Activations that a forward may call as functions; what it spells out, as x * sigmoid(x), has no
+name and is not seen."""
+
+_CHANNELS_SECOND = ("conv", "batch_norm", "group_norm", "instance_norm")
+_AXES_MOVED = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a watched module.
+
+    behind: the layer (convolution, linear layer or normalisation) that its input comes from, ""
+    when it is the network's own input. channel_axis: where that layer puts its channels, 1 or -1.
+    callers: the modules whose forward was running, outermost first, each with the number of its
+    run.
+    """
+
+    behind: str
+    shape: tuple[int, ...]
+    channel_axis: int
+    device: torch.device
+    dtype: torch.dtype
+    callers: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one example showed.
+
+    calls: name of a watched module -> its calls in order. functions: (module, activation function
+    that its forward calls) -> how often. reread: watched modules that work in place and whose input
+    is read once more afterwards.
+    """
+
+    calls: Mapping[str, list[Call]]
+    functions: Mapping[tuple[str, str], int]
+    reread: frozenset[str]
+
+
+def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Tensor) -> Trace:
+    """Run `example` through `model` in eval mode and say how each of the `watched` was called.
+
+    The model is left as it was. A watched module must not work in place: the trace tells a tensor
+    from its successor by its identity. `reread` is filled for those whose `works_in_place` is set.
+    Used by `swap_activation`, notebook 08.
+    """
+    follower = _Follower({id(module): name for name, module in watched.items()})
+    hooks = [
+        hook
+        for name, module in model.named_modules()
+        for hook in (
+            module.register_forward_pre_hook(follower.enter(name), with_kwargs=True),
+            module.register_forward_hook(follower.leave, with_kwargs=True, always_call=True),
+        )
+    ]
+    with undisturbed(model), removed(hooks), follower:
+        output = model(example)
+    follower.read(output)
+    return Trace(follower.calls, follower.functions, frozenset(follower.reread))
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; afterwards each module's mode and torch's generators are back.
+
+    In eval mode BatchNorm's running statistics stay as they are.
+    """
+    modes = {module: module.training for module in model.modules()}
+    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices, key=str)):
+        model.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode  # not train(): it would switch the children too
+
+
+@contextmanager
+def removed(hooks: list[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
+    """Takes the hooks away in the end, whatever happens."""
+    with ExitStack() as stack:
+        for hook in hooks:
+            stack.callback(hook.remove)
+        yield
+
+
+@dataclass(frozen=True)
+class _Origin:
+    layer: str
+    channel_axis: int
+
+
+class _Follower(TorchFunctionMode):
+    """Follows tensors: each knows the layer that it comes from, through all functions between."""
+
+    def __init__(self, watched: Mapping[int, str]) -> None:
+        super().__init__()
+        self.watched = watched
+        self.calls: dict[str, list[Call]] = {name: [] for name in watched.values()}
+        self.functions: Counter[tuple[str, str]] = Counter()
+        self.reread: set[str] = set()
+        self._running: list[tuple[str, int]] = []
+        self._runs: Counter[str] = Counter()
+        self._origin = WeakTensorKeyDictionary()
+        self._overwritten = WeakTensorKeyDictionary()  # what a ReLU in place would have changed
+
+    def enter(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        """The hook before the module of that name runs."""
+
+        def before(module: nn.Module, inputs: Any, keywords: Any) -> None:
+            place = self.watched.get(id(module))
+            if place is not None:
+                self._note_call(place, module, next(_tensors((inputs, keywords))))
+            self._running.append((name, self._runs[name]))
+            self._runs[name] += 1
+
+        return before
+
+    def leave(self, module: nn.Module, inputs: Any, keywords: Any, output: Any) -> None:
+        """The hook after a module ran: an activation hands its input's origin on."""
+        self._running.pop()
+        if id(module) in self.watched and isinstance(output, Tensor):
+            self._origin[output] = self._origin_of(next(_tensors((inputs, keywords))))
+
+    def _origin_of(self, x: Tensor) -> _Origin:
+        return self._origin.get(x, _Origin("", 1))
+
+    def _note_call(self, place: str, module: nn.Module, x: Tensor) -> None:
+        self.read(x)
+        origin = self._origin_of(x)
+        self.calls[place].append(
+            Call(
+                origin.layer,
+                tuple(x.shape),
+                origin.channel_axis,
+                x.device,
+                x.dtype,
+                tuple(self._running),
+            )
+        )
+        if getattr(module, "works_in_place", False):
+            self._overwritten[x] = place
+
+    def read(self, values: Any) -> None:
+        """Note whose in-place work the reader of these tensors rests on."""
+        for tensor in _tensors(values):
+            if tensor in self._overwritten:
+                self.reread.add(self._overwritten[tensor])
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        inputs = (args, kwargs or {})
+        output = function(*args, **inputs[1])
+        results = list(_tensors(output))
+        if not results or any(name in self.calls for name, _ in self._running):
+            return output  # a question about a shape, or an activation at work
+        self.read(inputs)
+        name = getattr(function, "__name__", "")
+        if name in POINTWISE_FUNCTIONS:
+            self.functions[self._caller, name.rstrip("_")] += 1
+        origin = self._origin_behind(name, function, inputs, results[0])
+        for result in results:
+            self._origin[result] = origin
+        return output
+
+    @property
+    def _caller(self) -> str:
+        return self._running[-1][0] if self._running else ""
+
+    def _origin_behind(
+        self, name: str, function: Callable[..., Any], inputs: tuple[Any, Any], result: Tensor
+    ) -> _Origin:
+        """Where the result comes from, given what the function is and what it was given."""
+        if name.startswith(_CHANNELS_SECOND):
+            return _Origin(self._caller, 1)
+        if name == "linear":
+            return _Origin(self._caller, 1 if result.dim() == 2 else -1)
+        first = next((tensor for tensor in _tensors(inputs) if tensor in self._origin), None)
+        if first is None:
+            return _Origin("", 1)
+        before = self._origin[first]
+        if name == "layer_norm":
+            return _Origin(self._caller, before.channel_axis)
+        if name in _AXES_MOVED and first.dim() > 2:
+            return _Origin(before.layer, _moved(before.channel_axis, function, inputs, first))
+        return before
+
+
+def _moved(axis: int, function: Callable[..., Any], inputs: tuple[Any, Any], x: Tensor) -> int:
+    """Where the channels are afterwards: found with a tensor whose sides all differ."""
+    sides = torch.empty(tuple(range(2, 2 + x.dim())), device="meta")
+    arguments, keywords = inputs
+    arguments = [sides if argument is x else argument for argument in arguments]
+    keywords = {key: sides if value is x else value for key, value in keywords.items()}
+    shape = function(*arguments, **keywords).shape
+    where = shape.index(sides.shape[axis])
+    return -1 if where == len(shape) - 1 else where
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors in nested tuples, lists and dictionaries."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, Mapping):
+        yield from _tensors(tuple(value.values()))
