@@ -17,7 +17,7 @@ def fast_path(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> str | None:
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return None
-    if not (_is_bare(conv, nn.Conv2d) and _is_bare(bn, nn.BatchNorm2d)) or conv.bias is not None:
+    if not (is_bare(conv, nn.Conv2d) and is_bare(bn, nn.BatchNorm2d)) or conv.bias is not None:
         return None
     if bn.momentum is None or bn.running_mean is None or bn.weight is None:
         return None
@@ -26,7 +26,7 @@ def fast_path(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> str | None:
     return None if torch.is_grad_enabled() else "infer"
 
 
-def _is_bare(layer: nn.Module, kind: type[nn.Module]) -> bool:
+def is_bare(layer: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether calling the layer does what its class does, and nothing besides."""
     return type(layer) is kind and not (
         layer._forward_hooks

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .activations import make_activation
+from .fast_upsampling import convolve_enlarged
 from .session import stream_seed
 
 
@@ -137,10 +138,11 @@ class UNet(nn.Module):
             skips.append(x)
             x = F.max_pool2d(x, 2)
         x = self.bottom(x)
-        for level in (*self.up, self.last):
-            x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = level(torch.cat([x, skips.pop()], dim=1))
-        return self.head(x)
+        for first, *more in self.up:
+            x = first.act(first.bn(convolve_enlarged(first.conv, x, skips.pop())))
+            for block in more:
+                x = block(x)
+        return self.head(convolve_enlarged(self.last, x, skips.pop()))
 
     def _check_sides(self, height: int, width: int) -> None:
         if height % self.STRIDE == 0 and width % self.STRIDE == 0 and min(height, width) > 0:

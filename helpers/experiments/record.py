@@ -148,6 +148,7 @@ _DECISIVE = (
     "activations",
     "augmentation",
     "fast_funnel",
+    "fast_upsampling",
     "metrics",
     "models",
     "scoring",
