@@ -12,7 +12,7 @@ RUN = .venv/bin/python
 # Jupyter refuses to run as root unless told, and in a container everybody is root.
 CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test notebooks links figure setup plan clean
+.PHONY: help lab test browser colab bench notebooks links figure setup plan clean
 help:        ## list these commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
@@ -22,8 +22,18 @@ lab: setup   ## open JupyterLab on the notebooks
 test: setup  ## lint, unit tests, every notebook in the ci profile, coverage
 	$(RUN) tools/run_tests.py $(ARGS)
 
+browser: setup  ## the widgets in JupyterLab in Chromium alone; says how to get Chromium
+	@$(RUN) tools/chromium.py
+	$(RUN) tools/run_tests.py tests/browser -n0 $(ARGS)
+
+colab: setup  ## the widgets' tests with Colab's ipywidgets, kept apart from .venv
+	$(RUN) tools/colab_widgets.py $(ARGS)
+
 notebooks: setup  ## execute the notebooks whose cells changed, in the class profile on real data
 	$(RUN) tools/notebooks.py execute $(ARGS)
+
+bench: setup  ## measure speed against what a user would copy; needs a quiet machine
+	$(RUN) tools/run_benchmarks.py $(ARGS)
 
 links: setup  ## write bootstrap cells and Colab badges from the address in pyproject.toml
 	$(RUN) tools/notebooks.py link
@@ -38,5 +48,5 @@ figure: setup  ## draw the README's figure
 	$(RUN) tools/readme_figure.py
 
 clean:       ## remove .venv and what the tools left; data and your runs in data/cache stay
-	rm -rf .venv .coverage* .hypothesis .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .benchmarks .coverage* .hypothesis .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -68,7 +68,8 @@ def imports(source: str) -> set[str]:
 
 def distributions_of(sources) -> set[str]:
     """The packages to install for what the sources import."""
-    ours = {"helpers", "tools", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    ours = {"helpers", "tools", "tests", "benchmarks"}
+    ours |= {path.stem for path in (ROOT / "tests").rglob("*.py")}
     names = set().union(*map(imports, sources)) - sys.stdlib_module_names - ours
     return {canonicalize_name(packages_distributions()[name][0]) for name in names}
 
