@@ -113,10 +113,12 @@ class PoolFunnel(nn.Module):
         """T(x), the pooled neighbourhood, normalised. Shape of `x`."""
         return self.bn(self.pool(x))
 
+    combine = FReLU.combine
+
     def forward(self, x: Tensor) -> Tensor:
         """max(x, T(x)). Shape of `x`."""
         _check_input(self, x, self.bn.num_features)
-        return torch.maximum(x, self.condition(x))
+        return self.combine(x, self.condition(x))
 
 
 class CrossFReLU(nn.Module):

@@ -96,16 +96,16 @@ class _Funnel(torch.autograd.Function):
             0
         ].sub_(x)
         # Three times as fast as torch.where with a mask, which is not vectorised for a scalar.
-        to_condition = _aten.threshold_backward(grad, lead, 0)
-        to_x = torch.sub(grad, to_condition, out=lead)
+        to_condition = _aten.threshold_backward.grad_input(grad, lead, 0, grad_input=lead)
         to_sum, to_gamma, to_beta = _aten.native_batch_norm_backward(
             to_condition, summed, gamma, None, None, mean, inverse, True, ctx.eps, [True] * 3
         )
         needs_x, needs_weight = ctx.needs_input_grad[:2]
-        through, to_weight, _ = _aten.convolution_backward(
+        to_x, to_weight, _ = _aten.convolution_backward(
             to_sum, x, weight.to(x.dtype), None, *_geometry(weight), [needs_x, needs_weight, False]
         )
-        to_x = to_x.add_(through) if needs_x else None
+        if needs_x:  # in place: each new tensor costs fresh pages of memory
+            to_x = to_x.add_(grad).sub_(to_condition)
         return to_x, to_weight, to_gamma, to_beta, None, None, None, None
 
 

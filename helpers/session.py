@@ -173,7 +173,7 @@ MINUTES: dict[str, dict[str, float]] = {
     "03_cifar10_lenet_swap": {"ci": 0.5, "class": 3, "full": 3},
     "04_unet_stanford_background": {"ci": 0.5, "class": 9, "full": 250},
     "05_iou_evaluation": {"ci": 0.5, "class": 9, "full": 250},
-    "06_is_it_the_funnel": {"ci": 0.2, "class": 0.3, "full": 0.3},
+    "06_is_it_the_funnel": {"ci": 0.2, "class": 1, "full": 1},
     "07_cost_of_a_funnel": {"ci": 0.3, "class": 2, "full": 4},
     "08_in_your_network": {"ci": 0.5, "class": 7, "full": 400},
 }

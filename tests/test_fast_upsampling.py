@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from helpers import UNet, initialise
+from helpers import UNet, fast_upsampling, initialise
 from helpers.fast_upsampling import convolve_enlarged
+
+
+@pytest.fixture(autouse=True)
+def _always(monkeypatch):
+    monkeypatch.setattr(fast_upsampling, "LEAST_PIXELS", 0)
 
 
 def as_written(conv: nn.Conv2d, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
@@ -61,6 +66,15 @@ def test_a_hooked_convolution_is_called():
     conv.register_forward_hook(lambda *_: seen.append(1))
     convolve_enlarged(conv, torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 8, 8))
     assert seen == [1]
+
+
+def test_few_pixels_are_enlarged_as_it_is_written(monkeypatch):
+    calls = []
+    monkeypatch.setattr(F, "conv_transpose2d", lambda *a, **k: calls.append(a))
+    monkeypatch.setattr(fast_upsampling, "LEAST_PIXELS", 65)
+    conv, skip = nn.Conv2d(3, 2, 3, padding=1), torch.zeros(1, 1, 8, 8)
+    assert convolve_enlarged(conv, torch.zeros(1, 2, 4, 4), skip).shape == (1, 2, 8, 8)
+    assert not calls
 
 
 @pytest.mark.parametrize("activation", ["relu", "frelu"])

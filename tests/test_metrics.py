@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics as sklearn_metrics
 
-from helpers import metrics
 from helpers.metrics import (
     confusion_matrix,
     iou_per_class,
@@ -270,16 +269,6 @@ def test_many_classes_are_counted_alike(classes, pixels):
     expected = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(expected, (target[known], prediction[known]), 1)
     assert np.array_equal(confusion_matrix(prediction, target, classes).numpy(), expected)
-
-
-def test_pairs_are_used_for_the_eight_regions(monkeypatch):
-    used = []
-    count = metrics._count_in_pairs
-    monkeypatch.setattr(
-        metrics, "_count_in_pairs", lambda *given: used.append(given) or count(*given)
-    )
-    confusion_matrix(PREDICTION, TARGET, classes=8)
-    assert used
 
 
 def test_inputs_are_left_alone_and_may_have_strides():

@@ -1,7 +1,6 @@
 """Figures of the notebooks: arrays in, matplotlib figures out; no torch in here."""
 
 from .curves import Curve as Curve
-from .curves import Tangent as Tangent
 from .curves import activity as activity
 from .curves import bracket as bracket
 from .curves import dead_units as dead_units
@@ -10,7 +9,6 @@ from .curves import gradient_depth as gradient_depth
 from .curves import one_by_one as one_by_one
 from .curves import overflow as overflow
 from .curves import photographs as photographs
-from .curves import tangents as tangents
 from .funnel import answers as answers
 from .funnel import branch_map as branch_map
 from .funnel import branch_shares as branch_shares

@@ -62,19 +62,6 @@ class Curve:
     slope: np.ndarray
 
 
-@dataclass(frozen=True)
-class Tangent:
-    """One state of the slider: a curve, and the input at which it is touched.
-
-    Introduced in notebook 01.
-    """
-
-    curve: Curve
-    x: float
-    y: float
-    slope: float
-
-
 def families(curves: Sequence[Curve]) -> Figure:
     """All activations on one page: values above, slopes below, one column per family.
 
@@ -88,7 +75,7 @@ def families(curves: Sequence[Curve]) -> Figure:
         for name, (at_value, at_slope) in labels.items():
             curve = known[name]
             _named_line(values, curve, curve.y, at_value)
-            _named_line(slopes, curve, _broken(curve.slope), at_slope)
+            _named_line(slopes, curve, broken(curve.slope), at_slope)
         slopes.set_xlabel("input $x$")
     grid[0, 0].set(xlim=(-5, 3), ylim=(-1.7, 3), ylabel="value $f(x)$")
     grid[1, 0].set(ylim=(-0.5, 1.5), ylabel="slope $f\\,'(x)$")
@@ -113,7 +100,7 @@ def _named_line(axes: Axes, curve: Curve, y: np.ndarray, label: tuple[float, flo
     )
 
 
-def _broken(slope: np.ndarray) -> np.ndarray:
+def broken(slope: np.ndarray) -> np.ndarray:
     """The slopes with a gap where they jump: at a kink there is no slope, hence nothing to draw."""
     jumps = np.abs(np.diff(slope, append=slope[-1])) > 0.2
     return np.where(jumps, np.nan, slope)
@@ -134,7 +121,7 @@ def one_by_one(curves: Sequence[Curve]) -> Figure:
     for axes, curve in zip(grid.flat, curves, strict=False):
         colour = COLOURS[curve.name]
         axes.plot(curve.x, curve.y, color=colour)
-        axes.plot(curve.x, _broken(curve.slope), color=colour, linestyle=DASHES, linewidth=1.3)
+        axes.plot(curve.x, broken(curve.slope), color=colour, linestyle=DASHES, linewidth=1.3)
         title = f"{LABELS[curve.name]}\n{FORMULAS[curve.name]}"
         axes.set_title(title, color=colour, fontsize=10.5)
         _cross(axes)
@@ -160,33 +147,6 @@ def _key(axes: Axes) -> None:
         "$a$: learnt, begins at 0.25",
     )
     axes.text(-3.6, 0.8, "\n".join(notes), va="top", linespacing=1.6)
-
-
-def tangents(states: Sequence[Tangent]) -> Figure:
-    """The slider's picture, once per state: a curve, a point on it, and the tangent there.
-
-    Introduced in notebook 01.
-    """
-    count = len(states)
-    figure, grid = new_figure(1, count, figsize=(3.9 * count, 3.9), sharey=True, squeeze=False)
-    for axes, state in zip(grid.flat, states, strict=True):
-        _draw_tangent(axes, state)
-    return figure
-
-
-def _draw_tangent(axes: Axes, state: Tangent) -> None:
-    """One state: the same scale on both axes, so that a slope looks like what it is."""
-    colour = COLOURS[state.curve.name]
-    reach = 1.5 / np.hypot(1, state.slope)
-    _cross(axes)
-    axes.plot(state.curve.x, state.curve.y, color=colour)
-    ends = np.array([-reach, reach])
-    axes.plot(state.x + ends, state.y + state.slope * ends, color="black", linewidth=1.2)
-    axes.plot(state.x, state.y, "o", color="black", markersize=7)
-    axes.set(xlim=(-4, 4), ylim=(-2.5, 4), aspect="equal", xlabel="input $x$")
-    axes.set_title(LABELS[state.curve.name], color=colour)
-    reading = f"$x$ = {state.x:.2f}\nvalue {state.y:.3f}\nslope {state.slope:.3f}"
-    axes.text(-3.8, 3.8, reading, va="top", linespacing=1.4)
 
 
 def bracket(curve: Curve, steps: np.ndarray) -> Figure:

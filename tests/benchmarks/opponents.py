@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.activations import FReLU
+from helpers.models import UNet
 from helpers.session import import_torchvision
 
 
@@ -74,6 +75,22 @@ def tutorial_loop(network: nn.Module, pictures: Dataset, workers: int = 2) -> It
             optimizer.step()
             running_loss += loss.item()
             yield running_loss
+
+
+class PlainUNet(UNet):
+    """The same network, each map enlarged and joined before it is convolved."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for level in self.down:
+            x = level(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.bottom(x)
+        for level in (*self.up, self.last):
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = level(torch.cat([x, skips.pop()], dim=1))
+        return self.head(x)
 
 
 def float32_steps(network: nn.Module, images: Tensor, labels: Tensor, batch: int) -> float:

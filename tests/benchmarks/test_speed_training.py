@@ -79,7 +79,7 @@ def test_unet_step(compare, activation):
     stanford = load_stanford("regions", size=(224, 224))
     some, recipe = stanford.train.first(8), replace(UNET, batch=4, augmentation=False)
     ours = UNet(8, activation, width=32)
-    theirs = opponents.with_copied_funnels(UNet(8, activation, width=32))
+    theirs = opponents.with_copied_funnels(opponents.PlainUNet(8, activation, width=32))
     compare(
         lambda: fit(ours, some, None, recipe, progress=False),
         lambda: opponents.float32_steps(theirs, some.images, some.labels, recipe.batch),

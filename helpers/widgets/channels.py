@@ -1,0 +1,274 @@
+"""The per-channel look of notebook 03: one channel of a trained LeNet, before and after FReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..activations import FReLU
+from ..datasets import cifar10
+from ..datasets.storage import read_array
+from ..figures.funnel import BRANCH_COLOURS, branch_shares
+from ..figures.lab import panel_rows
+from ..models import LeNet
+from ..session import current_profile, data_directory
+from ..training import standardise, tutorial_recipe
+from . import png, records
+from .fields import colour_photograph
+from .shell import (
+    Lab,
+    Screen,
+    Seen,
+    buttons,
+    checked,
+    heads,
+    number,
+    percent,
+    show_widget,
+    swatch,
+    whole_slider,
+)
+
+SIDE = 140  # pixels of a panel: 28 x 28 five times, 10 x 10 fourteen times
+GAP = 6
+PANELS = ("picture", "x, pre-activation", "T(x)", "ReLU(x)", "FReLU(x)", "who wins?")
+SCREEN = Screen(len(PANELS) * (SIDE + GAP) - GAP, SIDE)
+OFFERED = 100  # pictures to choose from
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class State:
+    """What is set; pictures count from 0, layers and channels from 1."""
+
+    image: int
+    layer: int
+    channel: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is looked through, and at: a LeNet with FReLU, pictures (N, 3, 32, 32) uint8."""
+
+    net: LeNet
+    images: Tensor
+    names: Sequence[str]
+
+    def channels(self, layer: int) -> int:
+        """How many channels the layer has."""
+        return (self.net.act1, self.net.act2)[layer - 1].conv.out_channels
+
+
+# --- state -> arrays --------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def answers(network: Network, state: State) -> tuple[Array, Array, Array]:
+    """One channel's x, T(x) and FReLU(x), each (h, w): 28 x 28 in layer 1, 10 x 10 in layer 2.
+
+    Pixels are scaled as in the tutorial's recipe; the network is in eval mode.
+    """
+    net, pixels = network.net, network.images[state.image, None].float() / 255
+    x = net.conv1(standardise(pixels, tutorial_recipe(current_profile())))
+    act = net.act1
+    if state.layer == 2:
+        x, act = net.conv2(F.max_pool2d(act(x), 2)), net.act2
+    condition = act.condition(x)
+    parts = (x, condition, act.combine(x, condition))
+    x, condition, y = (part[0, state.channel - 1].numpy() for part in parts)
+    return x, condition, y
+
+
+# --- arrays -> picture ------------------------------------------------------------------------
+
+
+def limit_of(x: Array, condition: Array) -> float:
+    """The value that is drawn white: no panel of a channel goes beyond it."""
+    return max(float(np.abs(x).max()), float(np.abs(condition).max()), 1e-6)
+
+
+def panels(network: Network, state: State) -> dict[str, NDArray[np.uint8]]:
+    """The six panels as colours, {title: (SIDE, SIDE, 3)}; all but the first on one scale."""
+    x, condition, y = answers(network, state)
+    limit, colours = limit_of(x, condition), png.signed_palette()
+    parts = [png.signed_indices(part, limit) for part in (x, condition, np.maximum(x, 0), y)]
+    parts.append(png.branch_indices(x, condition))
+    times = SIDE // len(x)
+    drawn = [png.enlarged(png.colours_of(part, colours), times) for part in parts]
+    return dict(zip(PANELS, [_picture(network, state), *drawn], strict=True))
+
+
+def _picture(network: Network, state: State) -> NDArray[np.uint8]:
+    pixels = network.images[state.image].permute(1, 2, 0).contiguous().numpy()
+    return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST))
+
+
+def picture(network: Network, state: State) -> bytes:
+    """The six panels in a row, as a PNG of the SCREEN's size."""
+    return png.encode_colours(list(panels(network, state).values()), GAP)
+
+
+def words(network: Network, state: State) -> str:
+    """What is set and seen, as HTML to read aloud."""
+    x, condition, _ = answers(network, state)
+    share, cut = branch_shares(x, condition)["T"], float(np.mean(x < 0))
+    apart = float(np.mean((condition > x) != (x < 0)))
+    return (
+        f"Picture {state.image}, {network.names[state.image]}; layer {state.layer}, "
+        f"channel {state.channel} of {network.channels(state.layer)}. "
+        f"x goes from {number(x.min())} to {number(x.max())}, T(x) from "
+        f"{number(condition.min())} to {number(condition.max())}; black is 0, white is "
+        f"{number(limit_of(x, condition))}.<br>T(x) wins <b>{percent(share)}</b> of the "
+        f"pixels. In ReLU, 0 would win {percent(cut)}. The two differ at {percent(apart)}."
+    )
+
+
+# --- the shell --------------------------------------------------------------------------------
+
+GROUPS = ({"picture": ("image",)}, {"channel": ("layer", "channel")})
+NO_NETWORK = (
+    "No trained LeNet is recorded here, so there is nothing to look through. Train one in this "
+    "notebook and pass it: channel_look(net, images)."
+)
+
+
+def network(
+    net: LeNet | None, images: Tensor | None, names: Sequence[str] | None
+) -> Network | None:
+    """What is given, and what is recorded or prepared for what is not; None without a network.
+
+    The network is copied: it stays in the mode, and on the device, in which the reader has it.
+    Raises ValueError for one without FReLU.
+    """
+    net = records.lenet("frelu") if net is None else deepcopy(net)
+    if net is None:
+        return None
+    if not isinstance(net.act1, FReLU):
+        raise ValueError("channel_look compares FReLU with ReLU: pass a LeNet('frelu')")
+    if images is None:
+        images, names = _prepared_pictures()
+    images = images[:OFFERED]
+    names = names[:OFFERED] if names else ["as given"] * len(images)
+    return Network(net.cpu().eval(), images, names)
+
+
+def _prepared_pictures() -> tuple[Tensor, list[str]]:
+    """CIFAR-10's first test pictures where they are prepared, else the portrait."""
+    folder = data_directory() / cifar10.PREPARED
+    if not folder.is_dir():
+        portrait = torch.from_numpy(colour_photograph(32)).permute(2, 0, 1)
+        return portrait[None], ["a portrait that is not of CIFAR-10"]
+    images = read_array(folder / "x_test.npy", mapped=True)[:OFFERED]
+    labels = read_array(folder / "y_test.npy")[:OFFERED]
+    return torch.from_numpy(np.array(images)), [cifar10.CLASSES[label] for label in labels]
+
+
+def build(
+    net: LeNet | None = None,
+    images: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    image: int = 0,
+    layer: int = 1,
+    channel: int = 1,
+    show: Collection[str] | None = None,
+) -> Lab | None:
+    """The widget without a page: see `channel_look`; None without a network."""
+    found = network(net, images, names)
+    return found and _lab(found, opening(found, image, layer, channel), show)
+
+
+def opening(found: Network, image: int, layer: int, channel: int) -> State:
+    """The state in which the widget opens. Raises ValueError for what the network has not."""
+    checked("image", image, range(len(found.images)))
+    checked("layer", layer, (1, 2))
+    checked("channel", channel, range(1, found.channels(layer) + 1))
+    return State(image, layer, channel)
+
+
+def _lab(found: Network, start: State, show: Collection[str] | None) -> Lab:
+    layers = [("1, after conv1", 1), ("2, after conv2", 2)]
+    controls = {
+        "image": whole_slider("picture", (0, len(found.images) - 1), "Which test picture"),
+        "layer": buttons("layer", layers, "Which of the two funnels"),
+        "channel": whole_slider("channel", (1, found.channels(1)), "Which channel of that layer"),
+    }
+
+    def see(values: dict[str, Any]) -> Seen:
+        state = State(**values)
+        return Seen(picture(found, state), words(found, state), TITLES)
+
+    lab = Lab("channels", controls, GROUPS, see, SCREEN, show)
+
+    def fit_layer() -> None:
+        controls["channel"].max = found.channels(controls["layer"].value)
+
+    lab.when("layer", fit_layer)
+    return lab.open(**vars(start))
+
+
+TITLES = heads(
+    *PANELS[:-1],
+    f"{swatch(BRANCH_COLOURS['T'], 'T(x) wins')} {swatch(BRANCH_COLOURS['x'], 'x wins')}",
+)
+
+
+def twin(found: Network, start: State) -> Figure:
+    """Four channels of the picture, by the functions that the live widget calls."""
+    states = [State(start.image, layer, channel) for layer in (1, 2) for channel in (1, 2)]
+    if start not in states:
+        states[0] = start
+    rows, notes = {}, {}
+    for state in states:
+        name = f"layer {state.layer},\nchannel {state.channel}"
+        rows[name] = panels(found, state)
+        x, condition, _ = answers(found, state)
+        wins = f"T(x) wins {branch_shares(x, condition)['T']:.0%}"
+        notes[name] = [found.names[state.image], "", "", "", "", wins]
+    return panel_rows(rows, notes)
+
+
+def alt(found: Network, start: State) -> str:
+    """The twin's alternative text."""
+    return (
+        f"Four channels of a trained LeNet looking at a picture ({found.names[start.image]}): the "
+        "picture, the convolution's answer x, T(x), ReLU(x), FReLU(x), and who wins. ReLU(x) is "
+        "black wherever x is blue; FReLU(x) has T(x) there."
+    )
+
+
+def channel_look(
+    net: LeNet | None = None,
+    images: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    image: int = 0,
+    layer: int = 1,
+    channel: int = 1,
+    show: Collection[str] | None = None,
+) -> None:
+    """Show one channel of a LeNet before and after FReLU; Reset returns to this state.
+
+    net: a `LeNet("frelu")`, the recorded one for None; images: (N, 3, 32, 32) uint8, prepared ones
+    of CIFAR-10 for None, of which the first 100 are offered; names: what each shows. image counts
+    from 0, layer (1 or 2) and channel from 1. show: which groups of controls are on the page
+    (picture, channel), all for None. Without a network it says so in a line.
+
+    Raises ValueError for a network without FReLU, or for what it has not. Introduced in notebook
+    03.
+    """
+    found = network(net, images, names)
+    if found is None:
+        print(NO_NETWORK)
+        return
+    start = opening(found, image, layer, channel)
+    show_widget(_lab(found, start, show).box, twin(found, start), alt(found, start))
