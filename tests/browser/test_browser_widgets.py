@@ -1,0 +1,228 @@
+"""Each widget in JupyterLab, by keyboard and by mouse, as a reader has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator
+
+from tests.browser.cases import CASES, Case
+from tests.browser.lab import Lab, Notebook, Widget
+
+KINDS = (
+    ".noUi-target:not([disabled]) .noUi-handle",
+    "input[type=checkbox]",
+    "input[type=number]",
+    ".widget-toggle-button:not(.mod-active)",
+    "select",
+)
+AT_START = "slider => slider.ariaValueNow === slider.ariaValueMin"
+AT_END = "menu => menu.selectedIndex === menu.length - 1"
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab, case: Case) -> Iterator[Notebook]:
+    """A page with the widget alone; the tests of a widget share it."""
+    with lab.opened(lab.write(f"only_{case.name}", [case.cell])) as opened:
+        yield opened
+
+
+@pytest.fixture
+def widget(notebook: Notebook, case: Case) -> Iterator[Widget]:
+    """The widget as the cell opened it; afterwards nobody may have complained."""
+    found = notebook.widget(case.selector)
+    found.button("Reset").click()
+    found.state()
+    yield found
+    found.state()
+    assert notebook.complaints() == []
+
+
+def contrast(picture: Image.Image) -> int:
+    darkest, lightest = picture.getextrema()
+    return lightest - darkest
+
+
+def use(widget: Widget, control: Locator) -> None:
+    """Change what the control says: sliders and menus by keyboard, the others as they are used."""
+    kind = control.evaluate("control => control.type ?? 'slider'")
+    if kind == "slider":
+        widget.press(control, "ArrowRight" if control.evaluate(AT_START) else "ArrowLeft")
+    elif kind == "select-one":
+        widget.press(control, "Home" if control.evaluate(AT_END) else "End")
+    elif kind == "number":
+        control.fill("0.7")
+        control.press("Tab")
+    else:
+        control.click()
+
+
+def test_it_opens_with_picture_and_words(widget):
+    seen = widget.state()
+    assert seen.pixels
+    assert len(seen.words) > 20
+
+
+def test_an_arrow_key_changes_picture_and_words(widget, case):
+    before = widget.state()
+    widget.press(widget.handle(case.slider), "ArrowRight")
+    after = widget.state()
+    assert after.pixels != before.pixels
+    assert after.words != before.words
+    assert after.settings != before.settings
+
+
+def test_a_drag_settles_on_its_last_value(widget, case):
+    with widget.watched() as seen:
+        widget.drag(case.slider, share=1.0)
+    dragged = widget.state()
+    widget.button("Reset").click()
+    widget.state()
+    widget.press(widget.handle(case.slider), "End")
+    assert widget.state() == dragged
+    assert seen["faults"] == []
+    assert [len(places) for places in seen["places"]] == [1] * len(dragged.pixels)
+    assert len(seen["film"]) > 2
+    assert min(map(contrast, seen["film"])) > 50, "an empty picture was on the screen"
+
+
+@pytest.mark.parametrize("by", ["mouse", "Enter", " "], ids=["mouse", "enter", "space"])
+def test_reset_restores(widget, case, by):
+    before = widget.state()
+    widget.press(widget.handle(case.slider), "ArrowRight", "ArrowRight")
+    assert widget.state() != before
+    reset = widget.button("Reset")
+    reset.click() if by == "mouse" else widget.press(reset, by)
+    assert widget.state() == before
+
+
+def test_every_control_can_be_used_and_reset_undoes_it_all(widget):
+    last = before = widget.state()
+    for kind in KINDS:
+        for control in widget.all(kind)[:9]:
+            use(widget, control)
+            now = widget.state()
+            assert now.settings != last.settings, control
+            last = now
+    widget.button("Reset").click()
+    assert widget.state() == before
+
+
+def test_the_tab_key_reaches_every_control(widget):
+    count = widget.root.evaluate("root => funnel.controls(root).length")
+    assert widget.tabbed() == list(range(count))
+
+
+# --- what one widget alone has ------------------------------------------------------------------
+
+
+@pytest.fixture
+def funnel(lab: Lab) -> Iterator[Widget]:
+    """A funnel lab on the painted grid, with a window of one row."""
+    cell = 'from helpers.widgets import funnel_lab\nfunnel_lab("painted", window="1x3")'
+    with lab.opened(lab.write("painted", [cell])) as notebook:
+        yield notebook.widget(".lab-funnel")
+        assert notebook.complaints() == []
+
+
+def test_cells_are_painted_by_mouse_and_keyboard_and_weights_typed(funnel):
+    states = [funnel.state()]
+    cells = funnel.root.locator(".lab-cell")
+    assert cells.count() == 64
+    cells.nth(10).click()
+    states.append(funnel.state())
+    assert cells.nth(10).inner_text() == "1"
+    funnel.press(cells.nth(11), " ", " ")
+    states.append(funnel.state())
+    assert cells.nth(11).inner_text() == "2"
+    weight = funnel.root.locator("input[type=number]").nth(1)
+    weight.fill("3")
+    weight.press("Enter")
+    states.append(funnel.state())
+    assert len({tuple(state.pixels) for state in states}) == 4
+    chosen = funnel.menu("weights").evaluate("menu => menu.selectedOptions[0].text")
+    assert chosen.split() == ["by", "hand"]
+    funnel.button("Reset").click()
+    assert funnel.state() == states[0]
+
+
+# --- a notebook of the series -------------------------------------------------------------------
+
+
+def test_notebook_02_runs_whole_and_its_widgets_move(lab):
+    with lab.opened("02_funnel_condition.ipynb") as notebook:
+        assert notebook.page.locator(".funnel-series-lab").count() > 0
+        widget = notebook.widget(".funnel-series-lab >> nth=0")
+        before = widget.state()
+        widget.press(widget.root.locator(".noUi-handle").first, "ArrowRight")
+        assert widget.state().pixels != before.pixels
+        assert notebook.complaints() == []
+
+
+# --- the driver itself --------------------------------------------------------------------------
+
+FAULTY = """
+import ipywidgets
+
+slider = ipywidgets.IntSlider(1, 1, 9, description="number")
+words = ipywidgets.HTML("<div role='status'>1</div>")
+
+def divide(change):
+    words.value = f"<div role='status'>{1 / (change['new'] - 5):.2f}</div>"
+
+slider.observe(divide, names="value")
+picture = ipywidgets.HTML(
+    "<img width=20 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>"
+)
+box = ipywidgets.VBox([slider, words, picture])
+box.add_class("lab-faulty")
+box
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty(lab: Lab) -> Iterator[Notebook]:
+    with lab.opened(lab.write("faulty", [FAULTY])) as opened:
+        yield opened
+
+
+def test_an_error_in_a_widget_is_heard(faulty):
+    widget = faulty.widget(".lab-faulty")
+    widget.press(widget.handle("number"), "ArrowRight")
+    assert widget.state().words == "-0.33"
+    assert faulty.complaints() == []
+    widget.drag("number", 0.5, moves=1)
+    assert widget.state().words == "-0.33"
+    (complaint,) = faulty.complaints()
+    assert "ZeroDivisionError" in complaint
+
+
+def test_a_picture_that_moves_or_is_exchanged_is_seen(faulty):
+    widget = faulty.widget(".lab-faulty")
+    found = []
+    for change in ("", "picture.width = 30", "picture.replaceWith(new Image(30))"):
+        with widget.watched() as seen:
+            change = f"root => {{ const picture = root.querySelector('img'); {change} }}"
+            widget.root.evaluate(change)
+        found.append((len(seen["places"][0]), "replaced" in seen["faults"]))
+    assert found[:2] == [(1, False), (2, False)]
+    assert found[2][1]
+
+
+def test_what_the_console_says_is_heard(faulty):
+    before = len(faulty.complaints())
+    faulty.page.evaluate("console.error('one')")
+    faulty.page.evaluate("console.error('GET colab-badge.svg')")
+    faulty.page.evaluate("void setTimeout(() => { throw new Error('two') })")
+    faulty.page.evaluate("funnel.painted()")
+    said = "\n".join(faulty.heard)
+    assert "one" in said
+    assert "two" in said
+    assert len(faulty.complaints()) == before + 2
