@@ -66,7 +66,7 @@ def test_iou_of_the_scene_stands_beside_the_sets():
     np.testing.assert_allclose(every.of_one(now), one)
     words = scenes.words(every, now)
     for value in (*set_iou, *one):
-        assert shell.percent(value) in words
+        assert f"<td>{100 * value:.1f}</td>" in words
     assert "Scene 1 (1000001, stand-in data), network: moved" in words
     assert "Right on <b>100.0 %</b>" in scenes.words(every, state(arm="right"))
 
