@@ -469,7 +469,7 @@ def twin() -> Figure:
         "edge; window:\nedge right": opening("edge"),
         "photograph;\nwindow: blur": opening(preset="blur"),
         "photograph;\nmax-pool": opening(condition="max-pool"),
-        "noise; window:\ncentre-surround": opening("noise", preset="centre-surround"),
+        "checkerboard;\ncentre-surround": opening("checkerboard", preset="centre-surround"),
     }
     rows, notes = {}, {}
     for name, state in states.items():
@@ -485,7 +485,7 @@ def twin() -> Figure:
 ALT = (
     "Four rows of five panels: x, T(x), y, who wins, and y minus ReLU(x). The edge window marks "
     "the edge that ReLU leaves alone; blur fills dark specks of the photograph; under max-pool "
-    "T(x) wins almost everywhere and y is a thicker photograph; on noise the winners are mixed."
+    "T(x) wins almost everywhere and y is a thicker photograph; on a checkerboard most pixels tie."
 )
 
 
