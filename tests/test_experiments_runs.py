@@ -11,13 +11,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 import helpers
+from helpers import add_activation
 from helpers.experiments import lenet, recorded, runner, tasks, unet
 from helpers.experiments.__main__ import main
 from helpers.experiments.grids import GRIDS
 from helpers.experiments.record import Run
-from helpers.experiments.runner import run_grid
+from helpers.experiments.runner import own_runs, run_grid
 from helpers.experiments.store import Store, own_store
 from helpers.session import PROFILES
 
@@ -394,3 +396,17 @@ def test_a_killed_worker_and_a_bad_file_end_with_a_word(capsys, monkeypatch):
     assert main(["status"]) == 1
     assert "has schema 0" in capsys.readouterr().err
     own_store().path("lenet-rate").unlink()
+
+
+def test_an_arm_of_ones_own_runs_by_a_grids_recipe_and_seeds(monkeypatch):
+    asked: list[Run] = []
+    monkeypatch.setattr(runner, "run_grid", lambda runs: asked.extend(runs) or [])
+    add_activation("my_own", lambda channels: nn.Identity())
+    own_runs("lenet-swap", "my_own")
+    assert [(run.arm, run.activation, run.seed) for run in asked] == [
+        ("my_own", "my_own", 0),
+        ("my_own", "my_own", 1),
+    ]
+    assert asked[0].recipe == GRIDS["lenet-swap"].runs(CI, STANDIN)[0].recipe
+    with pytest.raises(ValueError, match="No activation is called 'nobodys'"):
+        own_runs("lenet-swap", "nobodys")
