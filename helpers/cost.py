@@ -159,7 +159,7 @@ def machine() -> dict[str, Any]:
     Introduced in notebook 07.
     """
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
@@ -168,7 +168,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """The processor's name as the system gives it, or its architecture."""
     listed = Path("/proc/cpuinfo")
     if listed.exists():

@@ -18,7 +18,7 @@ def convolve_enlarged(conv: nn.Conv2d, x: Tensor, skip: Tensor) -> Tensor:
     A 3x3 window over repeated pixels sees 2x2 different ones, so a transposed convolution needs
     four multiplications where nine were. `conv` is 3x3 with padding 1 and takes C + the channels of
     `skip`. Elsewhere than on the CPU, where somebody hooked the convolution, and where few pixels
-    meet many weights, it is done as it is written. Introduced in notebook 07.
+    meet many weights, it is done as it is written. A part of `UNet`, notebook 04.
     """
     if not _pays(conv, x):
         enlarged = F.interpolate(x, scale_factor=2, mode="nearest")

@@ -190,7 +190,7 @@ def fit(
     run = _Run(model.to(device), train, recipe, seed, device)
     if checkpoint is not None and checkpoint.exists():
         run.resume(checkpoint)
-    with _threads(recipe.threads), _bar(run, progress) as bar:
+    with threads(recipe.threads), _bar(run, progress) as bar:
         try:
             while not run.is_over:
                 run.epoch(validation, bar)
@@ -348,7 +348,7 @@ def predict(
     model = (
         deepcopy(model).to(device).train(train_mode)
     )  # a copy: train mode moves running statistics
-    with torch.inference_mode(), _threads(recipe.threads if batch <= recipe.batch else None):
+    with torch.inference_mode(), threads(recipe.threads if batch <= recipe.batch else None):
         parts = []
         for chosen in images.split(batch):
             ready = standardise(chosen.to(device).float() / 255, recipe)
@@ -403,11 +403,21 @@ _BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def save_atomically(state: dict[str, object], path: Path) -> None:
-    """Write a checkpoint beside its place, then move it there: nobody ever reads half of one."""
+    """Write a checkpoint: nobody ever reads half of one."""
+    with whole(path) as part:
+        torch.save(state, part)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to; what was written there is moved to `path` in the end.
+
+    When writing fails, `path` is as it was and nothing is left beside it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        torch.save(state, part)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -488,7 +498,8 @@ def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads of the CPU for a while; None leaves them as they are."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

@@ -100,7 +100,7 @@ def test_the_processors_name_on_other_systems(monkeypatch, system, expected):
     monkeypatch.setattr(cost.platform, "processor", lambda: name)
     answer = cost.subprocess.CompletedProcess([], 0, stdout="Apple M9\n")
     monkeypatch.setattr(cost.subprocess, "run", lambda *_, **__: answer)
-    assert cost._cpu_name() == expected
+    assert cost.cpu_name() == expected
 
 
 def test_a_process_of_its_own_has_the_environment_and_the_helpers():

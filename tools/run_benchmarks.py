@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from helpers.cost import machine  # noqa: E402
+from helpers.training import whole  # noqa: E402
 
 RECORD = ROOT / "data" / "results" / "benchmarks.json"
 FOLDER = "tests/benchmarks"
@@ -88,10 +89,8 @@ def _time(ms: float) -> str:
 
 def record(measured: dict[str, Any]) -> None:
     """Write the record whole or not at all."""
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
-    part = RECORD.with_suffix(".part")
-    part.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    part.replace(RECORD)
+    with whole(RECORD) as part:
+        part.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     print(f"\nRecorded in {RECORD.relative_to(ROOT)}.")
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..cost import cpu_name
 from ..session import repository
 from ..training import History, Recipe
 
@@ -136,7 +137,7 @@ def circumstances() -> Record:
             "helpers": _helpers_version(),
         },
         "machine": {
-            "processor": _processor(),
+            "processor": cpu_name(),
             "cores": os.cpu_count(),
             "system": platform.system(),
         },
@@ -153,12 +154,6 @@ _DECISIVE = (
     "models",
     "scoring",
     "training",
-)
-
-
-_DECISIVE = (
-    *("activations", "fast_funnel", "models", "metrics"),
-    *("augmentation", "training", "scoring"),
 )
 
 
@@ -179,14 +174,3 @@ def _package_version() -> str:
         return version("funnel-series")
     except PackageNotFoundError:
         return "unknown"
-
-
-@cache
-def _processor() -> str:
-    """The CPU's model name; Linux tells it only in a file."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text("utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..datasets.storage import shown
 from ..session import data_directory, repository
+from ..training import whole
 from .record import SCHEMA, Record
 
 
@@ -65,15 +66,9 @@ class Store:
         return True
 
     def keep(self, name: str, content: bytes) -> None:
-        """Write a file that belongs to a record: beside its place, then moved there."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        """Write a file that belongs to a record, whole or not at all."""
+        with whole(self.folder / name) as part:
             part.write_bytes(content)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def recorded_store() -> Store | None:

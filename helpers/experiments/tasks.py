@@ -7,11 +7,10 @@ import io
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
+from ..training import threads
 from .lenet import measure_lenet
 from .record import Record, Run, circumstances, headed
 from .unet import measure_unet
@@ -37,7 +36,8 @@ class Outcome:
 def execute(run: Run) -> Outcome:
     """Train and evaluate what was asked. An error becomes part of the record; Ctrl-C does not."""
     began = time.time()
-    with _ALONE, _one_thread(), contextlib.redirect_stdout(io.StringIO()):
+    # Two processes with one thread each do more than one with two, and add in a fixed order.
+    with _ALONE, threads(1), contextlib.redirect_stdout(io.StringIO()):
         try:
             measured, files = _measure(run)
         except Exception:  # whatever it is, it belongs into the record, and the grid goes on
@@ -51,14 +51,3 @@ def _measure(run: Run) -> Measured:
     if run.task not in _MEASURE:
         raise ValueError(f"No task is called '{run.task}'; known: {', '.join(_MEASURE)}.")
     return _MEASURE[run.task](run)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Two processes with one thread each do more than one with two, and add in a fixed order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -18,6 +17,7 @@ from torch import nn
 from ..activations import FReLU, PoolFunnel, SumFunnel
 from ..figures.funnel import BRANCH_COLOURS, LIMIT, SIGNED, branch_shares
 from ..figures.lab import panel_rows
+from ..training import threads
 from . import png
 from .fields import (
     BY_HAND,
@@ -123,7 +123,7 @@ def fields(state: State) -> Fields:
     """
     x = input_field(state.input, state.painted if state.input == "painted" else ())
     given = torch.from_numpy(x)[None, None]
-    with _one_thread():
+    with threads(1):  # the arrays are small: a second core would only wait for the first
         layer = _prepared(state)
         raw = layer.pool(given) if state.pools else layer.conv(given)
         T = layer.bn(raw) if state.batchnorm else raw
@@ -147,17 +147,6 @@ def _layer(condition: str, side: int) -> nn.Module:
     """One module for every use; what it would draw at random disturbs no seed of the reader."""
     with torch.random.fork_rng(devices=[]):
         return LAYERS[condition](side)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The arrays are small: a second core would only wait for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # --- arrays -> picture ------------------------------------------------------------------------

@@ -294,7 +294,7 @@ def whole_slider(label: str, limits: tuple[int, int], tip: str) -> IntSlider:
 
 def _aligned(widget: FloatSlider | IntSlider) -> FloatSlider | IntSlider:
     """Sliders under each other begin at one line."""
-    widget.style.description_width = "84px"
+    widget.style.description_width = "96px"
     return widget
 
 
