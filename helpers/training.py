@@ -214,8 +214,8 @@ class _Run:
         self.model = model.to(memory_format=_layout(device))
         self.train, self.recipe, self.seed, self.device = train, recipe, seed, device
         self.steps_per_epoch = -(-len(train.labels) // recipe.batch)
-        self.optimiser = _optimiser(model, recipe)
-        self.scheduler = _scheduler(self.optimiser, recipe, self.steps_per_epoch)
+        self.optimiser = make_optimiser(model, recipe)
+        self.scheduler = make_scheduler(self.optimiser, recipe, self.steps_per_epoch)
         self.history = History(device=str(device), precision=precision(recipe, device))
         self.kept: dict[str, Tensor] | None = None
         self.estimate = _Estimate()
@@ -253,9 +253,7 @@ class _Run:
     def _pass(self, bar: tqdm) -> float:
         self.model.train()
         epoch, total, count = self.history.epochs, 0.0, 0
-        order = torch.randperm(
-            len(self.train.labels), generator=random_generator(self.seed, f"order/{epoch}")
-        )
+        order = epoch_order(len(self.train.labels), self.seed, epoch)
         changes = random_generator(self.seed, f"augmentation/{epoch}")
         for step, chosen in enumerate(order.split(self.recipe.batch), 1):
             images, labels = self.train.images[chosen], self.train.labels[chosen]
@@ -331,6 +329,11 @@ class _Run:
         return self.history
 
 
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of `count` images in an epoch (from 0): the same for every arm of a seed."""
+    return torch.randperm(count, generator=random_generator(seed, f"order/{epoch}"))
+
+
 def predict(
     model: nn.Module,
     images: Tensor,
@@ -377,8 +380,8 @@ def standardise(images: Tensor, recipe: Recipe) -> Tensor:
     """Images in 0..1, (N, 3, H, W), in the recipe's channel order, with its mean and deviation."""
     if recipe.blue_first:
         images = images.flip(1)
-    mean = images.new_tensor(recipe.mean).view(1, 3, 1, 1)
-    deviation = images.new_tensor(recipe.deviation).view(1, 3, 1, 1)
+    mean = images.new_tensor(recipe.mean).view(1, -1, 1, 1)
+    deviation = images.new_tensor(recipe.deviation).view(1, -1, 1, 1)
     return ((images - mean) / deviation).contiguous(memory_format=_layout(images.device))
 
 
@@ -452,7 +455,8 @@ _OPTIMISERS = {
 }
 
 
-def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser of all weights. Raises ValueError for a name that nobody knows."""
     if recipe.optimiser not in _OPTIMISERS:
         raise ValueError(
             f"No optimiser is called '{recipe.optimiser}'; known: {', '.join(_OPTIMISERS)}."
@@ -460,9 +464,13 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return _OPTIMISERS[recipe.optimiser](model.parameters(), recipe)
 
 
-def _scheduler(
+def make_scheduler(
     optimiser: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int
 ) -> lr_scheduler.LRScheduler:
+    """The recipe's schedule: "one_cycle" moves by step, "plateau" by epoch, "constant" never.
+
+    Raises ValueError for a name that nobody knows.
+    """
     if recipe.schedule == "constant":
         return lr_scheduler.ConstantLR(optimiser, factor=1.0)
     if recipe.schedule == "one_cycle":

@@ -49,8 +49,14 @@ def unet_run(grid: str = "unet-fair", arm: str = "frelu", number: int = 0, **cha
     return replace(run, **{"train": 8, "test": 6, **changes})
 
 
+def executed(run: Run) -> dict:
+    """The run's record, trained with its block."""
+    (record,) = [one.record for one in tasks.execute(run.block) if one.record["name"] == run.name]
+    return record
+
+
 def measured(run: Run) -> dict:
-    record = tasks.execute(run).record
+    record = executed(run)
     assert "error" not in record, record["error"]
     return record
 
@@ -134,7 +140,7 @@ def test_a_unet_run_killed_half_way_goes_on_and_ends_alike(monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(unet, "_score", killed)
-        assert "killed" in tasks.execute(run).record["error"]
+        assert "killed" in executed(run)["error"]
     assert checkpoint.exists()
     resumed = measured(run)
     assert resumed["metrics"] == unbroken["metrics"]
@@ -149,18 +155,34 @@ def test_the_articles_recipe_runs_on_both_splits():
 
 
 def test_other_data_than_asked_for_is_an_error():
-    error = tasks.execute(lenet_run(data="CIFAR-10")).record["error"]
+    error = executed(lenet_run(data="CIFAR-10"))["error"]
     assert "The run asks for CIFAR-10, and this machine has stand-in data" in error
 
 
 def test_threads_and_standard_output_are_given_back(capsys):
     torch.set_num_threads(2)
     try:
-        tasks.execute(lenet_run())
+        executed(lenet_run())
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
     assert capsys.readouterr().out == ""
+
+
+def test_a_lost_loss_is_that_runs_error_alone(monkeypatch):
+    run, first_lenet = lenet_run(), lenet.first_lenet
+
+    def broken(run):
+        model = first_lenet(run)
+        if run.seed == 1:
+            nn.init.constant_(model.conv1.bias, torch.nan)
+        return model
+
+    healthy = measured(run)
+    monkeypatch.setattr(lenet, "first_lenet", broken)
+    assert measured(run)["metrics"] == healthy["metrics"]
+    error = executed(replace(run, seed=1))["error"]
+    assert error == "FloatingPointError: the loss is not finite from step 1 on."
 
 
 # --- pairs --------------------------------------------------------------------------------------
@@ -213,9 +235,11 @@ def test_a_failed_run_leaves_its_error_and_the_grid_goes_on(tmp_path, monkeypatc
     assert "No task is called 'chess'; known: cifar10" in found[1]["error"]
     monkeypatch.setitem(tasks._MEASURE, "chess", lenet.measure_lenet)
     asked = []
-    monkeypatch.setattr(runner, "execute", lambda run: asked.append(run) or tasks.execute(run))
+    monkeypatch.setattr(
+        runner, "execute", lambda block: asked.append(block) or tasks.execute(block)
+    )
     found = run_grid(runs, Store(tmp_path), progress=False)
-    assert asked == [runs[1]]
+    assert asked == [runs[1].block]
     assert not any("error" in record for record in found)
 
 
@@ -226,6 +250,17 @@ def test_what_is_done_is_not_done_again_and_order_is_kept(tmp_path, monkeypatch)
     assert [record["arm"] for record in found] == ["mish", "relu"]
     monkeypatch.setattr(runner, "execute", None)
     assert run_grid(runs, Store(tmp_path), progress=False) == found
+
+
+def test_a_block_is_run_once_and_keeps_what_is_recorded(tmp_path, monkeypatch):
+    runs = [replace(lenet_run(side_by_side=3), seed=seed) for seed in (4, 3, 7)]
+    assert [[run.seed for run in block] for block in runner.blocks(runs)] == [[3, 4, 5], [6, 7, 8]]
+    run_grid(runs[:1], Store(tmp_path), progress=False)
+    store = Store(tmp_path)
+    kept = store.read("lenet-swap")
+    assert {record["seed"] for record in kept.values()} == {3, 4, 5}
+    monkeypatch.setattr(runner, "execute", None)
+    assert [record["seed"] for record in run_grid(runs[:2], store, progress=False)] == [4, 3]
 
 
 def test_an_unknown_backend_is_refused():
@@ -252,10 +287,15 @@ def test_an_interrupted_training_is_no_record(monkeypatch, tmp_path):
     def interrupted(*_, **__):
         return helpers.History(ended="interrupted")
 
-    monkeypatch.setattr(lenet, "fit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run_grid([lenet_run()], Store(tmp_path), progress=False)
-    assert Store(tmp_path).read("lenet-swap") == {}
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unet, "fit", interrupted)
+    monkeypatch.setattr(lenet, "fit_together", stopped)
+    for run in (lenet_run(), unet_run()):
+        with pytest.raises(KeyboardInterrupt):
+            run_grid([run], Store(tmp_path), progress=False)
+        assert Store(tmp_path).read(run.grid) == {}
 
 
 def test_standin_data_tiny_runs_and_a_readers_own_stay_out_of_the_results(monkeypatch, tmp_path):
@@ -279,7 +319,8 @@ from helpers.experiments.record import Run
 
 def runs(profile, source):
     full = grids._lenet_swap(profile, source)[0]
-    return [replace(full, grid="many", seed=seed, train=400, test=20) for seed in range(60)]
+    few = {"grid": "many", "train": 400, "test": 20}
+    return [replace(full, seed=seed, **few) for seed in range(60)]
 
 grids.GRIDS["many"] = grids.Grid("many", "?", "cifar10", runs)
 sys.exit(command.main(["run", "many", "--jobs", "2"]))
@@ -342,15 +383,17 @@ def test_without_dask_the_word_says_what_to_install(monkeypatch, tmp_path):
 
 def test_run_says_what_is_done_where_and_what_failed(capsys, monkeypatch):
     execute = tasks.execute
-    monkeypatch.setattr(runner, "execute", lambda run: execute(replace(run, train=8, test=8)))
     words = ["run", "lenet-long", "--arms", "relu,frelu", "--seeds", "1", "--task", "cifar10"]
 
-    def small(run):  # the whole recipe would take seconds
-        outcome = execute(replace(run, train=64, test=20))
-        return replace(outcome, record=outcome.record | {"name": run.name})
+    def small(block):  # the whole recipe would take seconds
+        outcomes = execute([replace(run, train=64, test=20) for run in block])
+        return [
+            replace(outcome, record=outcome.record | {"name": run.name})
+            for run, outcome in zip(block, outcomes, strict=True)
+        ]
 
-    def broken(run):
-        return replace(small(run), record={**small(run).record, "error": "no luck"})
+    def broken(block):
+        return [replace(one, record={**one.record, "error": "no luck"}) for one in small(block)]
 
     monkeypatch.setattr(runner, "execute", broken)
     assert main([*words, "--limit", "1"]) == 1
@@ -365,7 +408,7 @@ def test_run_says_what_is_done_where_and_what_failed(capsys, monkeypatch):
     assert main(["report", "lenet-long", "--own"]) == 0
     assert "frelu" in capsys.readouterr().out
     assert main(["status"]) == 0
-    assert "2 of other sizes" in capsys.readouterr().out
+    assert "4 of other sizes" in capsys.readouterr().out
 
 
 def test_an_unknown_arm_lists_the_known_ones(capsys):
@@ -403,9 +446,9 @@ def test_an_arm_of_ones_own_runs_by_a_grids_recipe_and_seeds(monkeypatch):
     monkeypatch.setattr(runner, "run_grid", lambda runs: asked.extend(runs) or [])
     add_activation("my_own", lambda channels: nn.Identity())
     own_runs("lenet-swap", "my_own")
-    assert [(run.arm, run.activation, run.seed) for run in asked] == [
-        ("my_own", "my_own", 0),
-        ("my_own", "my_own", 1),
+    assert [(run.arm, run.activation, run.seed, run.side_by_side) for run in asked] == [
+        ("my_own", "my_own", 0, 1),
+        ("my_own", "my_own", 1, 1),
     ]
     assert asked[0].recipe == GRIDS["lenet-swap"].runs(CI, STANDIN)[0].recipe
     with pytest.raises(ValueError, match="No activation is called 'nobodys'"):

@@ -237,7 +237,7 @@ def test_early_stopping_waits_as_keras_does():
 
 def test_the_plateau_schedule_cuts_when_three_epochs_have_not_improved():
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    schedule = training._scheduler(optimiser, small_recipe(schedule="plateau"), 1)
+    schedule = training.make_scheduler(optimiser, small_recipe(schedule="plateau"), 1)
     rates = []
     for loss in (1.0, 0.99995, 0.99995, 0.99995, 0.5):
         schedule.step(loss)

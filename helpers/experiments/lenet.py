@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from types import TracebackType
 from typing import Self
@@ -12,11 +13,14 @@ from torch.nn import functional as F
 
 from ..datasets import Cifar10, load_cifar10
 from ..models import LeNet, initialise
-from ..session import random_generator
-from ..training import Part, Recipe, evaluate, fit, predict
-from .record import Record, Run, check_source, fingerprint, rounded, training_facts
+from ..side_by_side import fit_together
+from ..training import Part, Recipe, epoch_order, evaluate, predict
+from .record import Measured, Record, Run, check_source, fingerprint, rounded
 
 CPU = torch.device("cpu")
+WINDOW_STEPS = 2000
+"""As article A prints its loss."""
+
 ARTICLE_BATCH = 4
 """The test batches on which article A's BatchNorm took its statistics."""
 
@@ -33,24 +37,38 @@ def _data() -> tuple[Cifar10, Record]:
     return data, {"name": KNOWN_DATA.get(mark, data.source), "fingerprint": mark}
 
 
-def measure_lenet(run: Run) -> tuple[Record, dict[str, bytes]]:
-    """What the run measured, and the weights where they are to be kept.
+def measure_lenet(runs: Sequence[Run]) -> list[Measured]:
+    """What each run measured, the weights where they are to be kept; the runs differ in their seed.
 
-    Raises ValueError where this machine has other data than the run asks for.
+    Raises ValueError where this machine has other data than the runs ask for.
     """
-    data, copy = _data()
-    check_source(run, data.source)
-    train, test = data.train.first(run.train), data.test.first(run.test)
-    model = first_lenet(run)
-    with LossWindows(model, train.labels, run.recipe, run.seed) as windows:
-        history = fit(model, train, None, run.recipe, run.seed, CPU, progress=False)
+    (first, *_), (data, copy) = runs, _data()
+    check_source(first, data.source)
+    train, test = data.train.first(first.train), data.test.first(first.test)
+    models = [first_lenet(run) for run in runs]
+    done = fit_together(models, train, first.recipe, [run.seed for run in runs])
     result = {
-        **training_facts(history),
+        "device": "cpu",
+        "dtype": "float32",
+        "seconds": round(done.seconds / len(runs), 2),
+        "steps": len(done.losses),
+        "ended": "finished",
         "measured_on": {**copy, "train": len(train), "test": len(test)},
-        "curve": {"window_steps": LossWindows.STEPS, "loss": windows.means()},
-        "metrics": lenet_metrics(model, test, run.recipe),
     }
-    return result, _files(run, model)
+    found = []
+    for number, (run, model) in enumerate(zip(runs, models, strict=True)):
+        if step := done.first_bad_step(number):
+            error = f"FloatingPointError: the loss is not finite from step {step} on."
+            found.append(({"error": error}, {}))
+        else:
+            scores = {"metrics": lenet_metrics(model.eval(), test, run.recipe)}
+            found.append((result | _curve(done.losses[:, number]) | scores, _files(run, model)))
+    return found
+
+
+def _curve(losses: Tensor) -> Record:
+    means = [window.mean().item() for window in losses.double().split(WINDOW_STEPS)]
+    return {"curve": {"window_steps": WINDOW_STEPS, "loss": [round(mean, 5) for mean in means]}}
 
 
 def first_lenet(run: Run) -> LeNet:
@@ -94,13 +112,13 @@ def weights_name(arm: str) -> str:
 
 
 class LossWindows:
-    """The mean training loss of every 2,000 steps, read off the logits as they leave the network.
+    """The mean training loss of every 2,000 steps of `fit`, read off the network's logits.
 
     The labels follow from seed and epoch, as they do in training. Use it as a context around `fit`.
     Introduced in notebook 03.
     """
 
-    STEPS = 2000
+    STEPS = WINDOW_STEPS
 
     def __init__(self, model: nn.Module, labels: Tensor, recipe: Recipe, seed: int) -> None:
         self.model, self.labels, self.batch, self.seed = model, labels, recipe.batch, seed
@@ -121,8 +139,7 @@ class LossWindows:
         if not model.training:
             return
         if not self.due:
-            generator = random_generator(self.seed, f"order/{self.epoch}")
-            order = torch.randperm(len(self.labels), generator=generator)
+            order = epoch_order(len(self.labels), self.seed, self.epoch)
             self.due = list(self.labels[order].split(self.batch))[::-1]
             self.epoch += 1
         labels = self.due.pop().long().to(logits.device)

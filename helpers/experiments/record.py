@@ -9,7 +9,7 @@ import os
 import platform
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +29,8 @@ RECIPE_VERSION = 1
 """Raised when the same settings come to mean another training: such runs are run anew."""
 
 Record = dict[str, object]
+Measured = tuple[Record, dict[str, bytes]]
+"""What a run adds to its record, and the files that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Run:
     "regions" or "surfaces"; data: the source that the data set must name. setting: which of a
     grid's tables the run belongs to. train, test: how many images, None for all. size: (height,
     width) in pixels; width: channels of the U-Net's first block, or of LeNet's second convolution.
+    side_by_side: how many seeds are trained as one network (`fit_together`), from a multiple of
+    that number on; the last digits depend on it.
     """
 
     grid: str
@@ -56,6 +60,13 @@ class Run:
     width: int | None = None
     split: str | None = None
     label_resize: str | None = None
+    side_by_side: int = 1
+
+    @property
+    def block(self) -> list[Run]:
+        """The runs that are trained with this one as one network, itself among them."""
+        first = self.seed - self.seed % self.side_by_side
+        return [replace(self, seed=first + more) for more in range(self.side_by_side)]
 
     @property
     def asked(self) -> Record:
@@ -153,6 +164,7 @@ _DECISIVE = (
     "metrics",
     "models",
     "scoring",
+    "side_by_side",
     "training",
 )
 

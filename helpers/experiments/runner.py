@@ -51,6 +51,7 @@ def run_grid(
 ) -> list[Record]:
     """Run what `store` has no result of, and return the records of all `runs`, in their order.
 
+    Of runs that are trained side by side all are run; what is recorded already stays as it is.
     jobs: processes with one thread each. backend: "loky" for this machine, "dask" for a cluster,
     whose `scheduler` has an address ("tcp://host:8786"; None starts one here with `jobs` workers).
     A run that fails leaves its error in its record, and is tried again by the next call. Whatever
@@ -61,12 +62,14 @@ def run_grid(
         raise ValueError(f"backend is '{backend}'; choose one of {', '.join(BACKENDS)}.")
     store = store or own_store()
     todo = missing(runs, store)
+    awaited = {run.name for run in todo}
     with _bar(len(runs), len(todo), progress) as bar:
-        for outcome in _outcomes(todo, jobs, backend, scheduler):
+        for outcome in _outcomes(blocks(todo), jobs, backend, scheduler):
             for name, content in outcome.files.items():
                 store.keep(name, content)
             store.append(outcome.record)
-            _tell(bar, outcome.record)
+            if outcome.record["name"] in awaited:
+                _tell(bar, outcome.record)
     known = {grid: store.read(grid) for grid in {run.grid for run in runs}}
     return [known[run.grid][run.name] for run in runs]
 
@@ -81,7 +84,8 @@ def own_runs(grid: str, arm: str, seeds: int = 2) -> list[Record]:
     make_activation(arm, 1)  # its error comes before the first run
     asked = GRIDS[grid].runs(current_profile(), source_of(GRIDS[grid].dataset))
     first = {run.seed: run for run in asked if run.seed < seeds and run.arm == "relu"}
-    return run_grid([replace(run, arm=arm, activation=arm) for run in first.values()])
+    alone = {"arm": arm, "activation": arm, "side_by_side": 1}  # who knows what it mixes
+    return run_grid([replace(run, **alone) for run in first.values()])
 
 
 def _bar(total: int, todo: int, progress: bool) -> tqdm:
@@ -96,9 +100,17 @@ def _tell(bar: tqdm, record: Record) -> None:
     bar.update()
 
 
-def _outcomes(runs: list[Run], jobs: int, backend: str, scheduler: str | None) -> Iterator[Outcome]:
+def blocks(runs: Sequence[Run]) -> list[list[Run]]:
+    """The blocks to which the runs belong, each once, in the runs' order."""
+    found = {run.block[0].name: run.block for run in runs}
+    return list(found.values())
+
+
+def _outcomes(
+    todo: list[list[Run]], jobs: int, backend: str, scheduler: str | None
+) -> Iterator[Outcome]:
     """Results as they come. One process writes them, so a cluster needs no shared disk."""
-    if not runs:
+    if not todo:
         return
     with ExitStack() as stack:
         if backend == "dask":
@@ -106,8 +118,9 @@ def _outcomes(runs: list[Run], jobs: int, backend: str, scheduler: str | None) -
             jobs = -1  # whatever the cluster has
         stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
         work = joblib.Parallel(batch_size=1, return_as="generator_unordered")
-        results = work(joblib.delayed(execute)(run) for run in runs)
-        yield from stack.enter_context(closing(results))
+        results = work(joblib.delayed(execute)(block) for block in todo)
+        for outcomes in stack.enter_context(closing(results)):
+            yield from outcomes
 
 
 @contextmanager

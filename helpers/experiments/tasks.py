@@ -1,4 +1,4 @@
-"""One run: a process that does nothing else meanwhile trains, evaluates and tells."""
+"""A block of runs: a process that does nothing else meanwhile trains, evaluates and tells."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import io
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..training import threads
 from .lenet import measure_lenet
-from .record import Record, Run, circumstances, headed
+from .record import Measured, Record, Run, circumstances, headed
 from .unet import measure_unet
 
-Measured = tuple[Record, dict[str, bytes]]
-
-_MEASURE: dict[str, Callable[[Run], Measured]] = {
+_MEASURE: dict[str, Callable[[Sequence[Run]], list[Measured]]] = {
     "cifar10": measure_lenet,
     "regions": measure_unet,
     "surfaces": measure_unet,
@@ -33,21 +31,28 @@ class Outcome:
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-def execute(run: Run) -> Outcome:
-    """Train and evaluate what was asked. An error becomes part of the record; Ctrl-C does not."""
+def execute(runs: Sequence[Run]) -> list[Outcome]:
+    """Train side by side and evaluate what was asked; the runs differ in their seed alone.
+
+    An error becomes part of the records; Ctrl-C does not.
+    """
     began = time.time()
     # Two processes with one thread each do more than one with two, and add in a fixed order.
     with _ALONE, threads(1), contextlib.redirect_stdout(io.StringIO()):
         try:
-            measured, files = _measure(run)
-        except Exception:  # whatever it is, it belongs into the record, and the grid goes on
-            measured, files = {"error": traceback.format_exc()}, {}
+            measured = _measure(runs)
+        except Exception:  # whatever it is, it belongs into the records, and the grid goes on
+            measured = [({"error": traceback.format_exc()}, {})] * len(runs)
         where = circumstances()
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
-    return Outcome({**headed(run), **where, "started": started, **measured}, files)
+    where["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
+    return [
+        Outcome({**headed(run), **where, **found}, files)
+        for run, (found, files) in zip(runs, measured, strict=True)
+    ]
 
 
-def _measure(run: Run) -> Measured:
-    if run.task not in _MEASURE:
-        raise ValueError(f"No task is called '{run.task}'; known: {', '.join(_MEASURE)}.")
-    return _MEASURE[run.task](run)
+def _measure(runs: Sequence[Run]) -> list[Measured]:
+    task = runs[0].task
+    if task not in _MEASURE:
+        raise ValueError(f"No task is called '{task}'; known: {', '.join(_MEASURE)}.")
+    return _MEASURE[task](runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..models import UNet, initialise
 from ..scoring import class_maps, set_matrix
 from ..session import best_device
 from ..training import History, fit
-from .record import Record, Run, check_source, fingerprint, rounded, training_facts
+from .record import Measured, Record, Run, check_source, fingerprint, rounded, training_facts
 from .sheets import as_sheet
 from .store import own_store
 
@@ -28,7 +29,12 @@ def _data(
     return data, {"name": data.source, "fingerprint": mark}
 
 
-def measure_unet(run: Run) -> tuple[Record, dict[str, bytes]]:
+def measure_unet(runs: Sequence[Run]) -> list[Measured]:
+    """What each run measured: U-Nets fill the machine one by one."""
+    return [_measured(run) for run in runs]
+
+
+def _measured(run: Run) -> Measured:
     """What the run measured, and the sheet of class maps where it is to be kept.
 
     A checkpoint after each epoch lies among the reader's own runs until the run is over. Raises
