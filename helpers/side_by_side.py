@@ -24,9 +24,9 @@ class _Linears(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))
 
     def forward(self, x: Tensor) -> Tensor:
-        inputs = x.unflatten(1, (len(self.weight), -1)).transpose(0, 1)
-        outputs = torch.baddbmm(self.bias[:, None], inputs, self.weight.transpose(1, 2))
-        return outputs.transpose(0, 1).flatten(1)
+        inputs = x.unflatten(1, (len(self.weight), -1)).permute(1, 2, 0)
+        # In this order the weights' gradient comes as the weights lie; else it would be copied.
+        return torch.baddbmm(self.bias[:, :, None], self.weight, inputs).permute(2, 0, 1).flatten(1)
 
 
 def joined(models: Sequence[nn.Module]) -> nn.Module:
@@ -48,7 +48,11 @@ def joined(models: Sequence[nn.Module]) -> nn.Module:
     for name in own:
         parts = [getattr(model, name) for model in models]
         if parts[0] is not None and parts[0].dim():  # BatchNorm's count of batches is one for all
-            _set(result, name, torch.cat([part.detach() for part in parts]))
+            value = torch.cat([part.detach() for part in parts])
+            learns = parts[0].requires_grad
+            setattr(
+                result, name, nn.Parameter(value, learns) if name in first._parameters else value
+            )
     for name, _ in first.named_children():
         setattr(result, name, joined([getattr(model, name) for model in models]))
     return result
@@ -65,10 +69,6 @@ def _widen(layer: nn.Module, times: int) -> None:
         layer.num_parameters *= times
     else:
         raise TypeError(f"Networks with a {type(layer).__name__} can't be trained side by side.")
-
-
-def _set(layer: nn.Module, name: str, value: Tensor) -> None:
-    setattr(layer, name, nn.Parameter(value) if name in layer._parameters else value)
 
 
 def give_back(together: nn.Module, models: Sequence[nn.Module]) -> None:
@@ -109,17 +109,22 @@ def fit_together(
             "and keep their last weights: use fit for this recipe."
         )
     began = time.perf_counter()
-    together = joined(models).to(memory_format=torch.channels_last).train()
+    alone = len(models) == 1  # then any layer will do
+    together = (
+        (models[0] if alone else joined(models)).to(memory_format=torch.channels_last).train()
+    )
     optimiser = make_optimiser(together, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch)
     scheduler = make_scheduler(optimiser, recipe, steps)
     scaled = replace(recipe, mean=recipe.mean * len(seeds), deviation=recipe.deviation * len(seeds))
+    pictures = train.images.permute(0, 2, 3, 1).contiguous()  # quicker to gather channels last
     losses = []
     for epoch in range(recipe.epochs):
         orders = [epoch_order(len(train.labels), seed, epoch) for seed in seeds]
         for chosen in torch.stack(orders, dim=1).split(recipe.batch):
-            images = standardise(train.images[chosen].flatten(1, 2).float() / 255, scaled)
-            loss = _losses(together(images), train.labels[chosen].long())
+            images = pictures[chosen].permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
+            logits = together(standardise(images.float() / 255, scaled))
+            loss = _losses(logits, train.labels[chosen].long())
             loss.sum().backward()
             optimiser.step()
             optimiser.zero_grad()

@@ -104,6 +104,22 @@ def test_a_recipe_that_needs_more_is_refused(changes):
         fit_together(lenets("relu"), Pictures, replace(RECIPE, **changes), [0, 1, 2])
 
 
+def test_frozen_weights_stay_as_they_are():
+    models = lenets("frelu")
+    for model in models:
+        model.act1.conv.weight.requires_grad_(False)
+    before = models[1].act1.conv.weight.clone()
+    fit_together(models, Pictures, RECIPE, [0, 1, 2])
+    assert torch.equal(models[1].act1.conv.weight, before)
+
+
+def test_alone_a_network_may_have_any_layer():
+    net = nn.Sequential(LeNet(), nn.LayerNorm(10))
+    before = net[1].weight.clone()
+    fit_together([net], Pictures, RECIPE, [0])
+    assert not torch.equal(net[1].weight, before)
+
+
 def test_a_layer_that_is_not_known_is_refused():
     with pytest.raises(TypeError, match="Networks with a GroupNorm can't be trained side by side"):
         joined([nn.Sequential(nn.GroupNorm(1, 3)) for _ in range(2)])
