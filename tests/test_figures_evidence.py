@@ -82,3 +82,29 @@ def test_each_rate_has_its_runs():
     mean, dots = figure.axes[0].lines
     assert list(mean.get_ydata()) == [51.0, 55.0]
     assert list(dots.get_xdata()) == [1e-3, 1e-3, 1e-2, 1e-2]
+
+
+def test_each_class_has_its_runs_and_mountain_stands_apart():
+    scores = {"relu": [[50.0, 10.0], [52.0, 20.0]], "frelu": [[55.0, 5.0]]}
+    axes = evidence.class_scores(scores, ("sky", "mountain"), "mountain", "title").axes[0]
+    dots = [line for line in axes.lines if len(line.get_xdata())]
+    assert [list(line.get_ydata()) for line in dots] == [[50, 10, 52, 20], [55, 5]]
+    assert max(dots[0].get_xdata()[:1]) < min(dots[1].get_xdata()[:1])
+    ground = axes.patches[0].get_extents().transformed(axes.transData.inverted())
+    assert (ground.x0, ground.x1) == (pytest.approx(0.5), pytest.approx(1.5))
+    means = [segment[0][1] for part in axes.collections for segment in part.get_segments()]
+    assert means == [51, 15, 55, 5]
+
+
+def test_a_score_over_epochs_has_every_run_and_the_other_means_faint():
+    curves = {"relu": [[10.0, 20.0], [20.0, 30.0]], "frelu": [[30.0, 40.0]]}
+    left, right = evidence.score_over_epochs(curves, "mean IoU", "title").axes
+    assert [list(line.get_ydata()) for line in left.lines] == [
+        [15, 25],
+        [30, 40],
+        [10, 20],
+        [20, 30],
+    ]
+    assert [line.get_color() for line in left.lines][1] == evidence.FAINT
+    assert left.get_title() == "ReLU, 2 runs"
+    assert len(right.lines) == 3

@@ -168,6 +168,22 @@ def test_predictions_refuse_other_sizes(scene):
         figures.predictions_beside_truth([photo], [truth], [])
 
 
+def test_each_arm_has_a_row_of_maps_with_its_share_of_right_pixels(scene):
+    photo, truth = scene
+    wrong = np.where(truth == 0, 1, truth)
+    maps = {"relu": [truth, wrong], "frelu": [truth, truth]}
+    figure = figures.maps_by_arm([photo] * 2, [truth] * 2, maps, title="two scenes")
+    assert len(figure.axes) == 8
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert [label for label in labels if label] == ["photograph", "truth", "ReLU", "FReLU"]
+    known = truth >= 0
+    share = (truth == wrong)[known].mean()
+    shares = [axes.get_xlabel() for axes in figure.axes[4:]]
+    assert shares == ["100%", f"{share:.0%}", "100%", "100%"]
+    with pytest.raises(ValueError, match="enlarge"):
+        figures.maps_by_arm([photo], [truth], {"relu": [truth[::2]]})
+
+
 # --- the data set ------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Recorded evidence: runs as plain records, grids of them, and what was measured."""
 
-from .comparison import Comparison, by_seed, compare, report, score
+from .comparison import Comparison, answers, by_seed, compare, report, score
 from .grids import GRIDS, Grid
 from .lenet import LossWindows
 from .record import Run
@@ -16,6 +16,7 @@ __all__ = [
     "RecordError",
     "Run",
     "Store",
+    "answers",
     "by_seed",
     "compare",
     "own_runs",

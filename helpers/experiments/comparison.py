@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,6 +98,18 @@ def compare(
     return _corrected(
         [one for arm, reference in pairs if (one := _compared(found, arm, reference, name))]
     )
+
+
+def answers(
+    found: Sequence[Record], questions: Mapping[str, tuple[str, str]], name: str = "accuracy"
+) -> dict[str, Comparison]:
+    """`compare` by names: question -> (arm, reference) becomes question -> comparison.
+
+    Questions without two common seeds are left out. Raises what `by_seed` and `score` raise.
+    Introduced in notebook 06.
+    """
+    made = {(one.arm, one.reference): one for one in compare(found, list(questions.values()), name)}
+    return {question: made[pair] for question, pair in questions.items() if pair in made}
 
 
 def _corrected(made: list[Comparison]) -> list[Comparison]:

@@ -26,6 +26,7 @@ from .segmentation import iou_bars as iou_bars
 from .segmentation import iou_by_hand as iou_by_hand
 from .segmentation import iou_by_image as iou_by_image
 from .segmentation import label_maps as label_maps
+from .segmentation import maps_by_arm as maps_by_arm
 from .segmentation import pictures_over_labels as pictures_over_labels
 from .segmentation import predictions_beside_truth as predictions_beside_truth
 from .segmentation import scene_with_labels as scene_with_labels

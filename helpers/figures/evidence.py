@@ -183,6 +183,30 @@ def pairs_of_runs(differences: ArrayLike, label: str, title: str) -> Figure:
     return figure
 
 
+@_styled
+def class_scores(
+    scores: Mapping[str, ArrayLike], classes: Sequence[str], apart: str, title: str
+) -> Figure:
+    """Each class's score by arm: every run a dot, the mean a bar; the class `apart` on grey ground.
+
+    scores: arm -> (runs, classes) in %. Introduced in notebook 05.
+    """
+    figure, axes = new_figure(figsize=(11, 4.2))
+    step = 0.8 / len(scores)
+    for number, (arm, values) in enumerate(scores.items()):
+        values, colour = np.asarray(values, float), arm_colour(arm)
+        x = np.arange(len(classes)) + step * (number - (len(scores) - 1) / 2)
+        axes.plot(np.tile(x, len(values)), values.ravel(), "o", ms=5, color=colour, alpha=0.5)
+        axes.hlines(values.mean(0), x - 0.4 * step, x + 0.4 * step, color=colour, lw=2)
+        axes.plot([], [], "o", color=colour, label=f"{arm_label(arm)}, {len(values)} runs")
+    place = list(classes).index(apart)
+    axes.axvspan(place - 0.5, place + 0.5, color="#EEEEEE", lw=0, zorder=0)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set(ylabel="IoU in %", title=title, ylim=(0, None), xlim=(-0.6, len(classes) - 0.4))
+    figure.legend(loc="outside lower center", ncols=len(scores))
+    return figure
+
+
 # --- curves -----------------------------------------------------------------------------------
 
 
@@ -230,4 +254,24 @@ def score_by_rate(rates: Sequence[float], scores: Mapping[str, ArrayLike], title
     axes.set(xscale="log", xlabel="learning rate", ylabel="accuracy in %", title=title)
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()
+    return figure
+
+
+@_styled
+def score_over_epochs(curves: Mapping[str, ArrayLike], label: str, title: str) -> Figure:
+    """A score of the validation part over epochs, a panel per arm: every run a line, the mean
+    thick, the other arms' means faint.
+
+    curves: arm -> (runs, epochs) in %. Introduced in notebook 04.
+    """
+    figure, grid = new_figure(1, len(curves), figsize=(11, 3.4), sharey=True, squeeze=False)
+    means = {arm: np.asarray(runs, float).mean(0) for arm, runs in curves.items()}
+    for axes, (arm, runs) in zip(grid[0], curves.items(), strict=True):
+        epochs = np.arange(1, np.shape(runs)[1] + 1)
+        for other, mean in means.items():
+            axes.plot(epochs, mean, color=arm_colour(arm) if other == arm else FAINT, lw=1.8)
+        axes.plot(epochs, np.asarray(runs, float).T, color=arm_colour(arm), lw=0.8, alpha=0.6)
+        axes.set(title=f"{arm_label(arm)}, {len(runs)} runs", xlabel="epoch")
+    grid[0, 0].set_ylabel(label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return figure

@@ -227,6 +227,42 @@ def predictions_beside_truth(
     return figure
 
 
+@_styled
+def maps_by_arm(
+    photos: Sequence[ArrayLike],
+    truths: Sequence[ArrayLike],
+    maps: Mapping[str, Sequence[ArrayLike]],
+    classes: Sequence[str] = REGIONS,
+    title: str = "",
+) -> Figure:
+    """Scenes as columns: photograph, truth, and below each arm's map with its share of right
+    pixels.
+
+    maps: arm -> one map per scene. Shapes, unknown pixels and errors as in
+    `predictions_beside_truth`. Introduced in notebook 04.
+    """
+    for predictions in maps.values():
+        _check_rows(photos, truths, predictions)
+    rows, columns = 2 + len(maps), len(photos)
+    figure, grid = new_figure(rows, columns, figsize=(11, 1.5 * rows + 0.9), squeeze=False)
+    for panel, photo, truth in zip(grid.T, photos, truths, strict=True):
+        _show_picture(panel[0], np.asarray(photo), smooth=True)
+        _show_picture(panel[1], label_image(truth, classes))
+    for line, predictions in zip(grid[2:], maps.values(), strict=True):
+        for panel, truth, prediction in zip(line, truths, predictions, strict=True):
+            _show_picture(panel, label_image(prediction, classes))
+            known = np.asarray(truth) >= 0
+            right = (np.asarray(truth) == np.asarray(prediction))[known]
+            panel.set_xlabel(f"{right.mean():.0%}" if right.size else "all unknown", fontsize=10)
+    names = ("photograph", "truth", *(LABELS.get(arm, arm) for arm in maps))
+    for panel, name in zip(grid[:, 0], names, strict=True):
+        panel.set_ylabel(name)
+    shown = [np.asarray(one) for one in (*truths, *(m for group in maps.values() for m in group))]
+    _legend_of_classes(figure, shown, classes)
+    figure.suptitle(title)
+    return figure
+
+
 def _check_rows(photos: Sequence, truths: Sequence, predictions: Sequence) -> None:
     if not len(photos) or not len(photos) == len(truths) == len(predictions):
         raise ValueError(

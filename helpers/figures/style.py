@@ -80,12 +80,13 @@ def new_figure(rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure
 def show(figure: Figure, alt: str) -> None:
     """Display a figure once, as a PNG with alternative text, and close it.
 
-    alt: what a reader who can't see the figure needs to know. Raises ValueError when it is empty.
+    alt: what a reader who can't see the figure needs to know; it is also what a plain terminal
+    shows, and what tests compare. Raises ValueError when it is empty.
     Introduced in notebook 01.
     """
     if not alt.strip():
         raise ValueError("A figure needs alternative text: say in one sentence what it shows.")
-    data = {"image/png": b64encode(png(figure)).decode(), "text/plain": repr(figure)}
+    data = {"image/png": b64encode(png(figure)).decode(), "text/plain": alt}
     display(data, raw=True, metadata={"image/png": {"alt": alt}})
     plt.close(figure)
 
