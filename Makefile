@@ -12,7 +12,7 @@ RUN = .venv/bin/python
 # Jupyter refuses to run as root unless told, and in a container everybody is root.
 CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test browser colab bench notebooks links figure setup plan clean
+.PHONY: help lab test browser colab bench notebooks links figure results setup plan clean
 help:        ## list these commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
@@ -44,8 +44,11 @@ setup:       ## make or mend .venv, which every other command does first
 plan:        ## ask pip what it would install; CUDA packages without a GPU are an error
 	@$(PYTHON) tools/setup_environment.py --plan
 
-figure: setup  ## draw the README's figure
+figure: setup  ## draw the README's first figure
 	$(RUN) tools/readme_figure.py
+
+results: setup  ## write the README's main results, table and figure, from the records
+	$(RUN) tools/main_results.py
 
 clean:       ## remove .venv and what the tools left; data and your runs in data/cache stay
 	rm -rf .venv .benchmarks .coverage* .hypothesis .pytest_cache .ruff_cache build *.egg-info

@@ -1,0 +1,50 @@
+"""The README's main results are what the records say."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from PIL import Image
+
+from helpers import intervals
+from helpers.experiments import by_seed
+from tools import main_results
+
+README = main_results.README.read_text(encoding="utf-8")
+
+
+def test_the_readme_has_what_the_records_say():
+    written = README.split(main_results.BEGIN)[1].split(main_results.END)[0]
+    assert main_results.BEGIN + written == main_results.block(), "run `make results`"
+
+
+def test_the_figure_was_drawn_from_these_records():
+    with Image.open(main_results.FIGURE) as picture:
+        assert picture.text["Description"] == main_results.alternative(), "run `make results`"
+
+
+def test_a_row_is_the_paired_difference_of_its_arms():
+    task = main_results.TASKS[0]
+    one = task.answers()["FReLU in ReLU's place"]
+    ours, theirs = by_seed(task.found, "frelu"), by_seed(task.found, "relu")
+    seeds = sorted(ours.keys() & theirs.keys())
+    span = intervals.paired_difference([ours[s] for s in seeds], [theirs[s] for s in seeds])
+    assert one.difference == span
+    assert f"{span.mean:+.1f} ± {span.half_width:.1f} accuracy | {len(seeds)}" in README
+
+
+def test_changed_records_change_readme_and_figure(monkeypatch):
+    before, words = main_results.block(), main_results.alternative()
+    found = main_results.TASKS[0].found
+    best = next(record for record in found if record["arm"] == "frelu")
+    best["metrics"]["accuracy"] += 0.2
+    monkeypatch.setattr(main_results, "records", lambda grid: found if "swap" in grid else [])
+    assert main_results.block() != before
+    with Image.open(BytesIO(main_results.draw())) as picture:
+        assert picture.text["Description"] == main_results.alternative() != words
+
+
+def test_a_question_without_records_is_named(monkeypatch):
+    monkeypatch.setattr(main_results, "records", lambda grid: [])
+    assert "the funnel alone (U-Net)" in main_results.waiting()
+    assert "FReLU in Mish's place (LeNet)" in main_results.block()
