@@ -35,6 +35,7 @@ OTHERS = {
     "width": 4,
     "split": "article",
     "label_resize": "bilinear",
+    "side_by_side": 5,
 }
 
 

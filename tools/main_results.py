@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from matplotlib import pyplot as plt
 from PIL import Image, PngImagePlugin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,8 +156,10 @@ def draw() -> bytes:
     title = "What FReLU brings, and which part of it"
     words, stored = PngImagePlugin.PngInfo(), BytesIO()
     words.add_text("Description", alternative())
-    with Image.open(BytesIO(png(difference_axis(rows, MARGIN, unit, title)))) as picture:
+    figure = difference_axis(rows, MARGIN, unit, title)
+    with Image.open(BytesIO(png(figure))) as picture:
         picture.save(stored, "png", pnginfo=words, optimize=True)
+    plt.close(figure)
     return stored.getvalue()
 
 
