@@ -49,10 +49,9 @@ def joined(models: Sequence[nn.Module]) -> nn.Module:
         parts = [getattr(model, name) for model in models]
         if parts[0] is not None and parts[0].dim():  # BatchNorm's count of batches is one for all
             value = torch.cat([part.detach() for part in parts])
-            learns = parts[0].requires_grad
-            setattr(
-                result, name, nn.Parameter(value, learns) if name in first._parameters else value
-            )
+            if name in first._parameters:
+                value = nn.Parameter(value, parts[0].requires_grad)
+            setattr(result, name, value)
     for name, _ in first.named_children():
         setattr(result, name, joined([getattr(model, name) for model in models]))
     return result
@@ -109,10 +108,8 @@ def fit_together(
             "and keep their last weights: use fit for this recipe."
         )
     began = time.perf_counter()
-    alone = len(models) == 1  # then any layer will do
-    together = (
-        (models[0] if alone else joined(models)).to(memory_format=torch.channels_last).train()
-    )
+    together = joined(models) if len(models) > 1 else models[0]  # alone, any layer will do
+    together.to(memory_format=torch.channels_last).train()
     optimiser = make_optimiser(together, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch)
     scheduler = make_scheduler(optimiser, recipe, steps)

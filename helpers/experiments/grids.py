@@ -30,7 +30,7 @@ RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 
 SEEDS = {"lenet-swap": 40, "side controls": 10, "lenet-rate": 5, "lenet-long": 5}
 MOST_SIDE_BY_SIDE = 10
-"""LeNets trained as one: 2 to 3 times as many an hour as one by one; 20 gain no more."""
+"""LeNets trained as one: 2 to 3 times as many an hour as one by one."""
 UNET_SEEDS = {"class": {"fair": 3, "article": 2}, "full": {"fair": 5, "article": 5}}
 TINY_SEEDS = 2  # of any grid in the ci profile
 
