@@ -416,6 +416,17 @@ def test_an_unknown_arm_lists_the_known_ones(capsys):
         main(["run", "lenet-swap", "--arms", "funnel"])
 
 
+def test_settings_choose_a_part_and_an_unknown_one_lists_the_known(capsys, monkeypatch):
+    monkeypatch.setattr(runner, "execute", None)  # nothing is trained
+    words = ["run", "lenet-rate", "--limit", "0", "--arms", "mish"]
+    assert main([*words, "--settings", "rate 0.003,rate 0.01"]) == 0
+    assert "0 of 4 runs are done" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="lenet-rate has no setting plain; it has rate 0.0003, "):
+        main([*words, "--settings", "plain"])
+    with pytest.raises(SystemExit, match="lenet-swap has no setting plain; it has one only"):
+        main(["run", "lenet-swap", "--settings", "plain"])
+
+
 def test_list_names_each_grid_its_question_and_arms(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--backend", choices=BACKENDS, default="loky", help="loky: this machine")
     run.add_argument("--scheduler", help="address of a dask cluster, such as tcp://host:8786")
     run.add_argument("--arms", help="only these, with commas between")
+    run.add_argument("--settings", help="only these, such as plain or 'rate 0.001,rate 0.003'")
     run.add_argument("--task", choices=("cifar10", "regions", "surfaces"), help="only this one")
     run.add_argument("--seeds", type=int, help="only the first so many")
     run.add_argument("--limit", type=int, help="only the first so many runs that are missing")
@@ -75,12 +76,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(runs: list[Run], arguments: argparse.Namespace) -> list[Run]:
-    """Those that the options leave. Exits with a word when an arm is not in the grid."""
-    if arguments.arms:
-        named, known = arguments.arms.split(","), {run.arm: None for run in runs}
-        if unknown := [arm for arm in named if arm not in known]:
-            raise SystemExit(f"{arguments.grid} has no arm {unknown[0]}; it has {', '.join(known)}")
-        runs = [run for run in runs if run.arm in named]
+    """Those that the options leave. Exits with a word for an arm or setting not in the grid."""
+    for field, asked in (("arm", arguments.arms), ("setting", arguments.settings)):
+        known = dict.fromkeys(getattr(run, field) for run in runs)
+        named = asked.split(",") if asked else list(known)
+        if unknown := [name for name in named if name not in known]:
+            has = ", ".join(filter(None, known)) or "one only, without a name"
+            raise SystemExit(f"{arguments.grid} has no {field} {unknown[0]}; it has {has}")
+        runs = [run for run in runs if getattr(run, field) in named]
     if arguments.task:
         runs = [run for run in runs if run.task == arguments.task]
     if arguments.seeds is not None:
