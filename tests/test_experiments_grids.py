@@ -172,6 +172,15 @@ def test_two_records_of_one_seed_are_not_mixed():
         comparison.by_seed(twice, "relu")
 
 
+def test_of_two_sizes_the_one_with_more_runs_is_shown_and_the_larger_when_they_tie():
+    small = [{"size": [128, 160], "width": 16, "seed": seed} for seed in range(3)]
+    large = [{"size": [224, 224], "width": 32, "seed": seed} for seed in range(4)]
+    assert comparison.of_one_size([*small, *large[:2]]) == small
+    assert comparison.of_one_size([*large[:3], *small]) == large[:3]
+    assert comparison.of_one_size([*small, *large]) == large
+    assert comparison.of_one_size([]) == []
+
+
 def test_a_score_that_is_not_there_lists_the_others():
     with pytest.raises(ValueError, match="has no 'mean IoU, fair'; it has accuracy, accuracy in"):
         comparison.score(RELU[0], "mean IoU, fair")

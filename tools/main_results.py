@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 FIGURE = ROOT / "notebooks" / "images" / "results.png"
 sys.path.insert(0, str(ROOT))  # the series is not installed, it is run where it lies
 
-from helpers import answers, records  # noqa: E402
+from helpers import answers, of_one_size, records  # noqa: E402
 from helpers.experiments.comparison import MARGIN, Comparison  # noqa: E402
 from helpers.experiments.record import Record  # noqa: E402
 from helpers.figures.evidence import Difference, difference_axis  # noqa: E402
@@ -39,7 +39,8 @@ class Task:
         if self.score == "accuracy":
             return records("lenet-swap") + records("lenet-controls")
         fair = records("unet-fair")
-        return [r for r in fair if (r["task"], r["setting"]) == ("regions", "augmented")]
+        asked = [r for r in fair if (r["task"], r["setting"]) == ("regions", "augmented")]
+        return of_one_size(asked)
 
     def answers(self) -> dict[str, Comparison]:
         """The comparisons by name, those with too few pairs left out."""

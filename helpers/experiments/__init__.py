@@ -1,6 +1,6 @@
 """Recorded evidence: runs as plain records, grids of them, and what was measured."""
 
-from .comparison import Comparison, answers, by_seed, compare, report, score
+from .comparison import Comparison, answers, by_seed, compare, of_one_size, report, score
 from .grids import GRIDS, Grid
 from .lenet import LossWindows
 from .record import Run
@@ -19,6 +19,7 @@ __all__ = [
     "answers",
     "by_seed",
     "compare",
+    "of_one_size",
     "own_runs",
     "own_store",
     "recorded_lenet",

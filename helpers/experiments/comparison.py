@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -85,6 +86,18 @@ def by_seed(found: Sequence[Record], arm: str, name: str = "accuracy") -> dict[i
             )
         scores[record["seed"]] = score(record, name)
     return scores
+
+
+def of_one_size(found: Sequence[Record]) -> list[Record]:
+    """The U-Nets of the picture size and width that most of them have; of two, the larger.
+
+    Those that ran on a GPU have the article's size, and their records lie beside those of a CPU.
+    Introduced in notebook 04.
+    """
+    sizes = [(*record["size"], record["width"]) for record in found]
+    counts = Counter(sizes)
+    chosen = max(counts, key=lambda size: (counts[size], size), default=None)
+    return [record for record, size in zip(found, sizes, strict=True) if size == chosen]
 
 
 def compare(
