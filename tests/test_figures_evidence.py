@@ -108,3 +108,15 @@ def test_a_score_over_epochs_has_every_run_and_the_other_means_faint():
     assert [line.get_color() for line in left.lines][1] == evidence.FAINT
     assert left.get_title() == "ReLU, 2 runs"
     assert len(right.lines) == 3
+
+
+def test_losses_by_setting_are_means_over_runs_training_dashed():
+    relu = [[[1.0, 0.5], [3.0, 0.7]], [[2.0, 1.0], [2.0, 2.0]]]
+    left, right = evidence.losses_by_setting({"augmented": {"relu": relu}, "plain": {}}, "t").axes
+    training, validation = left.lines
+    assert training.get_ydata() == pytest.approx([2.0, 0.6])
+    assert validation.get_ydata() == pytest.approx([2.0, 1.5])
+    assert (training.get_linestyle(), validation.get_linestyle()) == ("--", "-")
+    assert left.get_ylim() == (0, pytest.approx(2.1))  # the largest training loss fits
+    assert left.get_title() == "augmented"
+    assert not right.lines

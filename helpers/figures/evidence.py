@@ -275,3 +275,28 @@ def score_over_epochs(curves: Mapping[str, ArrayLike], label: str, title: str) -
     grid[0, 0].set_ylabel(label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return figure
+
+
+@_styled
+def losses_by_setting(losses: Mapping[str, Mapping[str, ArrayLike]], title: str) -> Figure:
+    """Training loss (dashed) and validation loss (solid) over epochs, means over runs; a panel per
+    setting. The axis ends above the largest training loss: spikes of validation leave it.
+
+    losses: setting -> arm -> (2, runs, epochs), training before validation. Introduced in
+    notebook 04.
+    """
+    figure, grid = new_figure(1, len(losses), figsize=(11, 3.8), sharey=True, squeeze=False)
+    top = 0.0
+    for axes, (setting, by_arm) in zip(grid[0], losses.items(), strict=True):
+        for arm, parts in by_arm.items():
+            training, validation = np.asarray(parts, float).mean(axis=1)
+            epochs, colour = np.arange(1, len(training) + 1), arm_colour(arm)
+            axes.plot(epochs, training, "--", color=colour, label=f"{arm_label(arm)}, training")
+            axes.plot(epochs, validation, color=colour, label=f"{arm_label(arm)}, validation")
+            top = max(top, 1.05 * training.max())
+        axes.set(title=setting, xlabel="epoch")
+    grid[0, 0].set(ylabel="loss", ylim=(0, top or None))
+    names, columns = grid[0, 0].get_legend_handles_labels(), max(map(len, losses.values()))
+    figure.legend(*names, loc="outside lower center", ncols=columns)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    return figure
