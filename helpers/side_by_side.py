@@ -128,7 +128,8 @@ def fit_together(
             if recipe.schedule == "one_cycle":
                 scheduler.step()
             losses.append(loss.detach())
-    give_back(together, models)
+    if len(models) > 1:
+        give_back(together, models)
     return Together(torch.stack(losses), time.perf_counter() - began)
 
 

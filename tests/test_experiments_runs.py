@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -259,6 +260,14 @@ def test_a_block_is_run_once_and_keeps_what_is_recorded(tmp_path, monkeypatch):
     store = Store(tmp_path)
     kept = store.read("lenet-swap")
     assert {record["seed"] for record in kept.values()} == {3, 4, 5}
+    store.path("lenet-swap").write_text(json.dumps(kept[runs[1].name]) + "\n")
+    store.keep("mark", b"of the first")
+    monkeypatch.setattr(
+        lenet, "_files", lambda run, _: {"mark": b"of another"} if run.seed == 3 else {}
+    )
+    run_grid(runs[:1], store, progress=False)  # seed 3 is trained along, its record and file stay
+    assert (store.folder / "mark").read_bytes() == b"of the first"
+    assert store.read("lenet-swap").keys() == kept.keys()
     monkeypatch.setattr(runner, "execute", None)
     assert [record["seed"] for record in run_grid(runs[:2], store, progress=False)] == [4, 3]
 
@@ -361,13 +370,29 @@ def test_kill_and_ctrl_c_lose_nothing_and_double_nothing():
     assert done.items() <= after.items()
     assert len(after) < 60
     assert path.read_bytes().count(b"\n") == len(after)
+    process = start_grid()
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    whole = own_store().read("many")
+    assert {run["seed"] for run in whole.values()} == set(range(60))
+    assert after.items() <= whole.items()
+    assert path.read_bytes().count(b"\n") == 60
 
 
 def test_a_local_dask_cluster_of_two_workers_measures_the_same(tmp_path):
-    pytest.importorskip("distributed")
-    runs = [lenet_run(arm, seed) for seed in (0, 1) for arm in ("relu", "frelu")]
+    distributed = pytest.importorskip("distributed")
+    alone = {"side_by_side": 1, "train": 400}
+    runs = [lenet_run(arm, seed, **alone) for seed in (0, 1) for arm in ("relu", "frelu")]
     here = run_grid(runs, Store(tmp_path / "here"), progress=False)
-    there = run_grid(runs, Store(tmp_path / "there"), 2, "dask", progress=False)
+    one_thread = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**one_thread) as cluster, distributed.Client(cluster) as client:
+        address = cluster.scheduler_address
+        there = run_grid(runs, Store(tmp_path / "there"), 2, "dask", address, progress=False)
+        done = client.run(lambda dask_worker: dask_worker.state.executed_count)
+    assert len(done) == 2
+    assert min(done.values()) > 0  # both workers computed
+    (started_here,) = run_grid(runs[:1], Store(tmp_path / "own"), 2, "dask", progress=False)
+    assert started_here["metrics"] == here[0]["metrics"]
     assert [record["metrics"] for record in there] == [record["metrics"] for record in here]
     assert [record["name"] for record in there] == [run.name for run in runs]
 
@@ -464,3 +489,10 @@ def test_an_arm_of_ones_own_runs_by_a_grids_recipe_and_seeds(monkeypatch):
     assert asked[0].recipe == GRIDS["lenet-swap"].runs(CI, STANDIN)[0].recipe
     with pytest.raises(ValueError, match="No activation is called 'nobodys'"):
         own_runs("lenet-swap", "nobodys")
+
+
+def test_an_arm_of_ones_own_with_batchnorm_is_measured(monkeypatch):
+    monkeypatch.setenv("FUNNEL_PROFILE", "ci")
+    add_activation("my_funnel", helpers.FReLU)
+    (record,) = own_runs("lenet-swap", "my_funnel", seeds=1)
+    assert 0 < record["metrics"]["accuracy"] < 1

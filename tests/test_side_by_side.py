@@ -57,7 +57,9 @@ def test_every_arm_learns_the_same_to_nine_digits(arm):
             )
 
 
-@pytest.mark.parametrize(("arm", "channels"), [("relu", 16), ("mish", 16), ("relu", 19)])
+@pytest.mark.parametrize(
+    ("arm", "channels"), [("relu", 16), ("mish", 16), ("relu", 19), ("dw_bn_relu", 16)]
+)
 def test_a_recipe_trains_as_fit_does(arm, channels):
     models, apart = (lenets(arm, conv2_channels=channels) for _ in range(2))
     together = fit_together(models, Pictures, RECIPE, seeds=[0, 1, 2])
@@ -113,8 +115,9 @@ def test_frozen_weights_stay_as_they_are():
     assert torch.equal(models[1].act1.conv.weight, before)
 
 
-def test_alone_a_network_may_have_any_layer():
-    net = nn.Sequential(LeNet(), nn.LayerNorm(10))
+@pytest.mark.parametrize("arm", ["relu", "frelu"])  # BatchNorm counts its batches in a scalar
+def test_alone_a_network_may_have_any_layer(arm):
+    net = nn.Sequential(LeNet(arm), nn.LayerNorm(10))
     before = net[1].weight.clone()
     fit_together([net], Pictures, RECIPE, [0])
     assert not torch.equal(net[1].weight, before)

@@ -43,8 +43,10 @@ def recorded_lenet(arm: str) -> LeNet | None:
         return None
     from safetensors.torch import load
 
-    model = LeNet(arm)
-    model.load_state_dict(load(content))
+    weights = load(content)
+    channels = len(weights["conv2.weight"])
+    model = LeNet("relu" if arm == "relu_wide" else arm, conv2_channels=channels)
+    model.load_state_dict(weights)
     return model.eval()
 
 

@@ -65,9 +65,10 @@ def run_grid(
     awaited = {run.name for run in todo}
     with _bar(len(runs), len(todo), progress) as bar:
         for outcome in _outcomes(blocks(todo), jobs, backend, scheduler):
-            for name, content in outcome.files.items():
-                store.keep(name, content)
-            store.append(outcome.record)
+            if store.lacks(outcome.record):
+                for name, content in outcome.files.items():
+                    store.keep(name, content)
+                store.append(outcome.record)
             if outcome.record["name"] in awaited:
                 _tell(bar, outcome.record)
     known = {grid: store.read(grid) for grid in {run.grid for run in runs}}

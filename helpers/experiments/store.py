@@ -57,13 +57,17 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file, _locked(file):
             _mend(file)
-            known = self.read(str(record["grid"])).get(str(record["name"]))
-            if known is not None and "error" not in known:
+            if not self.lacks(record):
                 return False
             file.write(json.dumps(record).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         return True
+
+    def lacks(self, record: Record) -> bool:
+        """Whether its run has no result yet."""
+        known = self.read(str(record["grid"])).get(str(record["name"]))
+        return known is None or "error" in known
 
     def keep(self, name: str, content: bytes) -> None:
         """Write a file that belongs to a record, whole or not at all."""
