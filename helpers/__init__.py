@@ -22,7 +22,7 @@ _MODULE_OF = {
         "intervals": "Interval class_intervals detectable_difference holm is_equivalent "
         "mean_interval mean_without paired_difference paired_differences sign_flip_p verdict",
         "experiments": "LossWindows Run answers by_seed compare of_one_size own_runs "
-        "recorded_lenet recorded_maps records run_grid score",
+        "recorded_lenet recorded_maps records run_grid score size_told",
         "counting": "multiply_adds total_multiply_adds",
         "swapping": "SwapReport swap_activation",
     }.items()

@@ -181,6 +181,23 @@ def test_of_two_sizes_the_one_with_more_runs_is_shown_and_the_larger_when_they_t
     assert comparison.of_one_size([]) == []
 
 
+def test_the_size_of_a_unet_is_told_and_whether_it_is_the_articles():
+    small = [{"size": [128, 160], "width": 16, "seed": seed} for seed in range(3)]
+    large = [{"size": [224, 224], "width": 32, "seed": seed} for seed in range(4)]
+    assert comparison.size_told(small) == "128x160, width 16, which is not article B's size"
+    assert comparison.size_told([*small, *large]) == "224x224, width 32"
+    assert comparison.size_told([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "value"), [("data", "stand-in data"), ("train", 400), ("size", [64, 64])]
+)
+def test_arms_on_unlike_data_are_not_compared(what, value):
+    others = [run | {what: value} for run in FRELU]
+    with pytest.raises(ValueError, match=f"records with {what} .* can't be compared"):
+        comparison.compare(RELU + others, [("frelu", "relu")])
+
+
 def test_a_score_that_is_not_there_lists_the_others():
     with pytest.raises(ValueError, match="has no 'mean IoU, fair'; it has accuracy, accuracy in"):
         comparison.score(RELU[0], "mean IoU, fair")

@@ -1,6 +1,15 @@
 """Recorded evidence: runs as plain records, grids of them, and what was measured."""
 
-from .comparison import Comparison, answers, by_seed, compare, of_one_size, report, score
+from .comparison import (
+    Comparison,
+    answers,
+    by_seed,
+    compare,
+    of_one_size,
+    report,
+    score,
+    size_told,
+)
 from .grids import GRIDS, Grid
 from .lenet import LossWindows
 from .record import Run
@@ -29,4 +38,5 @@ __all__ = [
     "report",
     "run_grid",
     "score",
+    "size_told",
 ]

@@ -28,6 +28,7 @@ MARGIN = 1.0
 REFERENCES = ("relu", "frelu")
 ARMS = (*SWAP, *CONTROLS, *SIDE_CONTROLS)
 POINTS = 100  # per cent of a share
+ARTICLE_SIZE = "224x224, width 32"
 
 SCORES = {
     "accuracy": ("accuracy",),
@@ -100,13 +101,24 @@ def of_one_size(found: Sequence[Record]) -> list[Record]:
     return [record for record, size in zip(found, sizes, strict=True) if size == chosen]
 
 
+def size_told(found: Sequence[Record]) -> str:
+    """Picture size and width of recorded U-Nets of one size, and whether they are article B's.
+
+    Introduced in notebook 04.
+    """
+    sizes = {f"{r['size'][0]}x{r['size'][1]}, width {r['width']}" for r in of_one_size(found)}
+    told = "".join(sizes)  # one, or none where nothing is recorded
+    return told if sizes <= {ARTICLE_SIZE} else f"{told}, which is not article B's size"
+
+
 def compare(
     found: Sequence[Record], pairs: Sequence[tuple[str, str]], name: str = "accuracy"
 ) -> list[Comparison]:
     """Each (arm, reference) of `pairs`, Holm's correction over them all; pairs without two common
     seeds are left out.
 
-    Raises what `by_seed` and `score` raise. Introduced in notebook 06.
+    Raises ValueError for arms that were measured on other data or pictures of another size, and
+    what `by_seed` and `score` raise. Introduced in notebook 06.
     """
     return _corrected(
         [one for arm, reference in pairs if (one := _compared(found, arm, reference, name))]
@@ -131,6 +143,7 @@ def _corrected(made: list[Comparison]) -> list[Comparison]:
 
 
 def _compared(found: Sequence[Record], arm: str, reference: str, name: str) -> Comparison | None:
+    _check_alike([record for record in found if record["arm"] in (arm, reference)])
     scores, others = by_seed(found, arm, name), by_seed(found, reference, name)
     common = sorted(scores.keys() & others.keys())
     if len(common) < 2:
@@ -147,6 +160,15 @@ def _compared(found: Sequence[Record], arm: str, reference: str, name: str) -> C
     )
 
 
+def _check_alike(found: Sequence[Record]) -> None:
+    for what in ("data", "task", "train", "test", "size"):
+        if len(kinds := {str(record[what]) for record in found}) > 1:
+            raise ValueError(
+                f"records with {what} {' and '.join(sorted(kinds))} can't be compared: choose "
+                "those of one kind, or train your own on the same data."
+            )
+
+
 # --- for the terminal ---------------------------------------------------------------------------
 
 
@@ -157,6 +179,7 @@ def tables(grid: str, store: Store | None = None) -> dict[str, list[Record]]:
     parted: dict[str, list[Record]] = {}
     for record in found:
         size = "x".join(map(str, record["size"])) if record["size"] else ""
+        size += f", width {record['width']}" if size else ""
         of = "" if record["train"] is None else f"{record['train']} images"
         data = "" if record["data"] != "stand-in data" else record["data"]
         words = [record["task"], record["setting"], size, of, data]

@@ -42,6 +42,7 @@ class Wiring:
     join: str
     bypass: bool = False
     before: tuple[str, ...] = ()
+    convolution: str = "conv"
 
 
 WIRINGS = {
@@ -54,6 +55,17 @@ WIRINGS = {
     "bn_frelu": Wiring(("3x3", "BN"), "max", bypass=True, before=("BN",)),
 }
 """The arms of notebook 06's main table, drawn in its order."""
+
+PART_WIRINGS = {
+    "frelu_5x5": Wiring(("5x5", "BN"), "max", bypass=True),
+    "frelu_1x3_3x1": Wiring(("1x3 +\n3x1", "BN"), "max", bypass=True),
+    "max_pool_funnel": Wiring(("max\npool", "BN"), "max", bypass=True),
+    "avg_pool_funnel": Wiring(("avg\npool", "BN"), "max", bypass=True),
+    "frelu_no_bn": Wiring(("3x3",), "max", bypass=True),
+    "frelu_gamma0": Wiring(("3x3", "BN\nfrom 0"), "max", bypass=True),
+    "relu_wide": Wiring((), "ReLU", convolution="wide\nconv"),
+}
+"""Those that change the funnel's parts."""
 
 _BOX, _STEP = 0.62, 1.0
 
@@ -75,7 +87,7 @@ def arm_diagrams(wirings: Mapping[str, Wiring], columns: int = 2) -> Figure:
 
 
 def _draw_wiring(axes: Axes, arm: str, wiring: Wiring) -> None:
-    line = ("conv", *wiring.before, *wiring.branch, wiring.join)
+    line = (wiring.convolution, *wiring.before, *wiring.branch, wiring.join)
     for place, name in enumerate(line):
         _draw_box(axes, place, name)
         if place:
@@ -88,12 +100,13 @@ def _draw_wiring(axes: Axes, arm: str, wiring: Wiring) -> None:
 
 
 def _draw_box(axes: Axes, place: int, name: str) -> None:
-    face = {"conv": "#E8E8E8", "BN": "#CFE8F7", "ReLU": "#FFFFFF", "max": "#F9D9C2", "+": "#F9D9C2"}
+    face = {"ReLU": "#FFFFFF", "max": "#F9D9C2", "+": "#F9D9C2"}
+    face |= {name: "#E8E8E8"} if "conv" in name else {name: "#CFE8F7"} if "BN" in name else {}
     corner = (place * _STEP - _BOX / 2, -0.3)
     style = "round,pad=0.02,rounding_size=0.12"
     box = FancyBboxPatch(corner, _BOX, 0.6, boxstyle=style, fc=face.get(name, "#D5EFE5"), ec=INK)
     axes.add_patch(box)
-    axes.text(place * _STEP, 0, name, ha="center", va="center", fontsize=10)
+    axes.text(place * _STEP, 0, name, ha="center", va="center", fontsize=8 if "\n" in name else 10)
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], bend: float) -> None:
