@@ -44,14 +44,7 @@ def test_changed_records_change_readme_and_figure(monkeypatch):
         assert picture.text["Description"] == main_results.alternative() != words
 
 
-def test_article_bs_size_is_named_as_such(monkeypatch):
-    assert "is not reproduced yet" in main_results.size_of_unet()
-    large = [record | {"size": [224, 224], "width": 32} for record in main_results.TASKS[1].found]
-    monkeypatch.setattr(main_results, "records", lambda grid: large)
-    assert main_results.size_of_unet() == "The U-Net has article B's size, 224x224, width 32"
-
-
 def test_a_question_without_records_is_named(monkeypatch):
     monkeypatch.setattr(main_results, "records", lambda grid: [])
-    assert "the funnel alone (U-Net)" in main_results.waiting()
+    assert "the funnel alone (U-Net, not augmented)" in main_results.waiting()
     assert "FReLU in Mish's place (LeNet)" in main_results.block()

@@ -15,7 +15,7 @@ README = ROOT / "README.md"
 FIGURE = ROOT / "notebooks" / "images" / "results.png"
 sys.path.insert(0, str(ROOT))  # the series is not installed, it is run where it lies
 
-from helpers import answers, of_one_size, records  # noqa: E402
+from helpers import answers, of_one_size, records, size_told  # noqa: E402
 from helpers.experiments.comparison import MARGIN, Comparison  # noqa: E402
 from helpers.experiments.record import Record  # noqa: E402
 from helpers.figures.evidence import Difference, difference_axis  # noqa: E402
@@ -26,30 +26,45 @@ BEGIN, END = "<!-- results: written by `make results` -->\n", "<!-- end of the r
 
 @dataclass(frozen=True)
 class Task:
-    """One network and its questions: a name in words -> (arm, reference)."""
+    """One network and its questions: a name in words -> (arm, reference).
+
+    setting: how the U-Net was trained; the LeNet has one recipe.
+    """
 
     title: str
+    short: str
+    grids: tuple[str, ...]
     score: str
     unit: str
     questions: dict[str, tuple[str, str]]
+    setting: str = ""
 
     @property
     def found(self) -> list[Record]:
         """The records that answer them."""
-        if self.score == "accuracy":
-            return records("lenet-swap") + records("lenet-controls")
-        fair = records("unet-fair")
-        asked = [r for r in fair if (r["task"], r["setting"]) == ("regions", "augmented")]
-        return of_one_size(asked)
+        arms = {arm for pair in self.questions.values() for arm in pair}
+        found = [r for grid in self.grids for r in records(grid) if r["arm"] in arms]
+        if not self.setting:
+            return found
+        asked = ("regions", self.setting)
+        return of_one_size([r for r in found if (r["task"], r["setting"]) == asked])
 
     def answers(self) -> dict[str, Comparison]:
         """The comparisons by name, those with too few pairs left out."""
         return answers(self.found, self.questions, self.score)
 
 
+ON_UNET = {
+    "FReLU in ReLU's place": ("frelu", "relu"),
+    "FReLU in Mish's place": ("frelu", "mish"),
+    "depth alone": ("dw_bn_relu", "relu"),
+    "the funnel alone": ("frelu", "dw_bn_relu"),
+}
 TASKS = (
     Task(
         "LeNet on CIFAR-10, article A's recipe",
+        "LeNet",
+        ("lenet-swap", "lenet-controls"),
         "accuracy",
         "accuracy",
         {
@@ -61,15 +76,34 @@ TASKS = (
         },
     ),
     Task(
-        "U-Net on Stanford Background's regions, held out",
-        "mean IoU, fair",
-        "mean IoU",
+        "The same LeNet, 20 epochs",
+        "LeNet, 20 epochs",
+        ("lenet-long",),
+        "accuracy",
+        "accuracy",
         {
             "FReLU in ReLU's place": ("frelu", "relu"),
-            "FReLU in Mish's place": ("frelu", "mish"),
-            "depth alone": ("dw_bn_relu", "relu"),
-            "the funnel alone": ("frelu", "dw_bn_relu"),
+            "BatchNorm's and depth's part": ("dw_bn_relu", "relu"),
+            "the funnel's part": ("frelu", "dw_bn_relu"),
         },
+    ),
+    Task(
+        "U-Net on Stanford Background's regions, held out",
+        "U-Net",
+        ("unet-fair",),
+        "mean IoU, fair",
+        "mean IoU",
+        ON_UNET,
+        "augmented",
+    ),
+    Task(
+        "The same U-Net, trained without augmentation",
+        "U-Net, not augmented",
+        ("unet-fair",),
+        "mean IoU, fair",
+        "mean IoU",
+        ON_UNET,
+        "plain",
     ),
 )
 
@@ -106,26 +140,22 @@ def circumstances() -> str:
     return (
         "Mean paired differences with 95 % intervals (Student's t); the runs of a pair share the "
         f"seed. {len(found)} runs; {'; '.join(sorted(machines))}; torch {', '.join(torches)}; "
-        f"{'; '.join(sorted(data))}. {size_of_unet()}. A difference *matters* when its whole "
-        f"interval lies beyond {MARGIN:g} point, and does not when its 90 % interval lies within. "
-        "Under six pairs there is no test, and the interval rests on Student's assumption alone: "
-        "take it as a hint."
+        f"{'; '.join(sorted(data))}. The U-Net's size: {size_of_unet()}. A difference "
+        f"*matters* when its whole interval lies beyond {MARGIN:g} point, and does not "
+        "when its 90 % interval lies within. Under six pairs there is no test, and the interval "
+        "rests on Student's assumption alone: take it as a hint."
     )
 
 
 def size_of_unet() -> str:
-    """Of the recorded U-Nets, and whether it is article B's."""
-    sizes = {(*r["size"], r["width"]) for r in TASKS[1].found}
-    told = "; ".join(f"{height}x{breadth}, width {width}" for height, breadth, width in sizes)
-    if (224, 224, 32) in sizes:
-        return f"The U-Net has article B's size, {told}"
-    return f"The U-Net's size is {told}: article B's, 224x224 and width 32, is not reproduced yet"
+    """The recorded U-Nets', and whether it is article B's."""
+    return size_told(next(task for task in TASKS if task.setting).found)
 
 
 def waiting() -> str:
     """What is not answered yet, as a sentence; nothing when all is."""
     open_questions = [
-        f"{name} ({task.title.split()[0]})"
+        f"{name} ({task.short})"
         for task in TASKS
         for name in task.questions.keys() - task.answers().keys()
     ]
@@ -152,7 +182,7 @@ def draw() -> bytes:
     """The figure; its words are kept inside, so that a test can tell when it is out of date."""
     rows = [
         Difference(
-            f"{task.title.split()[0]}: {name}",
+            f"{task.short}: {name}",
             one.difference.mean,
             one.difference.low,
             one.difference.high,
@@ -162,7 +192,7 @@ def draw() -> bytes:
         for name, one in task.answers().items()
     ]
     unit = "points: accuracy of the LeNet, mean IoU of the U-Net"
-    title = "What FReLU brings, and which part of it"
+    title = f"What FReLU brings, and which part of it\nU-Net: {size_of_unet()}"
     words, stored = PngImagePlugin.PngInfo(), BytesIO()
     words.add_text("Description", alternative())
     figure = difference_axis(rows, MARGIN, unit, title)
