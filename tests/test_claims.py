@@ -294,7 +294,7 @@ def _() -> bool:
     return unlike("relu", "mish") < min(unlike("relu", "frelu"), unlike("mish", "frelu"))
 
 
-@claim("04", "the dashed lines sink to half of what they were and less, while the solid ones turn")
+@claim("04", "the dashed lines sink to about half of what they were, or less, while the solid ones")
 def _() -> bool:
     arms = {record["arm"] for record in unets("unet-fair", "plain")} & set(SWAP)
     by_heart = [
