@@ -28,7 +28,7 @@ BEGIN, END = "<!-- results: written by `make results` -->\n", "<!-- end of the r
 class Task:
     """One network and its questions: a name in words -> (arm, reference).
 
-    setting: how the U-Net was trained; the LeNet has one recipe.
+    setting, labels: how the U-Net was trained, and on what; the LeNet has one recipe.
     """
 
     title: str
@@ -38,6 +38,7 @@ class Task:
     unit: str
     questions: dict[str, tuple[str, str]]
     setting: str = ""
+    labels: str = "regions"
 
     @property
     def found(self) -> list[Record]:
@@ -46,7 +47,7 @@ class Task:
         found = [r for grid in self.grids for r in records(grid) if r["arm"] in arms]
         if not self.setting:
             return found
-        asked = ("regions", self.setting)
+        asked = (self.labels, self.setting)
         return of_one_size([r for r in found if (r["task"], r["setting"]) == asked])
 
     def answers(self) -> dict[str, Comparison]:
@@ -83,6 +84,7 @@ TASKS = (
         "accuracy",
         {
             "FReLU in ReLU's place": ("frelu", "relu"),
+            "FReLU in Mish's place": ("frelu", "mish"),
             "BatchNorm's and depth's part": ("dw_bn_relu", "relu"),
             "the funnel's part": ("frelu", "dw_bn_relu"),
         },
@@ -104,6 +106,16 @@ TASKS = (
         "mean IoU",
         ON_UNET,
         "plain",
+    ),
+    Task(
+        "U-Net on Stanford Background's surfaces, held out",
+        "U-Net, surfaces",
+        ("unet-fair",),
+        "mean IoU, fair",
+        "mean IoU",
+        ON_UNET,
+        "augmented",
+        "surfaces",
     ),
 )
 
