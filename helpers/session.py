@@ -6,11 +6,23 @@ import os
 import platform
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import torch
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many threads of the CPU for a while; None leaves them as they are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -296,31 +308,3 @@ def _place() -> str | None:
     ):
         return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in README.md."
     return None
-
-
-def import_torchvision() -> ModuleType:
-    """torchvision, also where its wheel stands beside a CPU-only torch.
-
-    That wheel's compiled part wants CUDA libraries; without it the import fails for want of two
-    operators' declarations. Making them lets transforms, grids, drawing and models work; the
-    operators themselves, torchvision.io and detection stay out of reach. A matching pair needs
-    nothing, and would abort the process if its operators were declared before it declares them.
-    """
-    try:
-        import torchvision
-    except RuntimeError as error:
-        if "torchvision::nms does not exist" not in str(error):
-            raise
-        _declare_operators()
-        import torchvision
-    return torchvision
-
-
-def _declare_operators() -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # what the failed import left
-    for name in ("nms", "qnms"):
-        _DECLARED.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-
-_DECLARED = torch.library.Library("torchvision", "FRAGMENT")  # what it declares lives as long as it

@@ -16,7 +16,7 @@ import pytest
 
 import helpers
 from helpers.experiments import Comparison, answers, by_seed, compare
-from helpers.experiments.record import Record
+from helpers.experiments.run import Record
 from tools import main_results, notebooks
 
 METRICS = FAIR, ARTICLES = "mean IoU, fair", "mean IoU, article's"

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from helpers import intervals
+from helpers.evaluation import intervals
 from helpers.experiments import by_seed
 from tools import main_results
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from test_notebooks import PATH, own_numbers
+
+from tests.test_notebooks import PATH, own_numbers
 
 
 @pytest.mark.parametrize(

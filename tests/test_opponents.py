@@ -8,13 +8,13 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from benchmarks import opponents
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from helpers import FReLU, LeNet, UNet, initialise, per_image_iou
-from helpers.training import Recipe, standardise
+from helpers.training.prediction import standardise
+from helpers.training.recipes import Recipe
+from tests.benchmarks import opponents
 
 
 def same_weights(funnel: FReLU) -> opponents.CopiedFReLU:

@@ -41,14 +41,14 @@ def version_seen(environment: dict[str, str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run tests/test_widgets*.py, or what paths among the `arguments` for pytest choose."""
+    """Run tests/widgets, or what paths among the `arguments` for pytest choose."""
     install(FOLDER)
     environment = over(FOLDER)
     if (seen := version_seen(environment)) != VERSION:
         sys.exit(f"ipywidgets {seen} was imported, not {VERSION}; remove {FOLDER} and try again")
     print(f"ipywidgets {seen}", flush=True)
     chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments)
-    files = [] if chosen else sorted(map(str, ROOT.glob("tests/test_widgets*.py")))
+    files = [] if chosen else sorted(map(str, ROOT.glob("tests/widgets/test_*.py")))
     command = [sys.executable, str(ROOT / "tools" / "run_tests.py"), *files, *arguments]
     return subprocess.call(command, env=environment, cwd=ROOT)
 

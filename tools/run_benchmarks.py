@@ -13,8 +13,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from helpers.cost import machine  # noqa: E402
-from helpers.training import whole  # noqa: E402
+from helpers.files import machine, write_atomically  # noqa: E402
 
 RECORD = ROOT / "data" / "results" / "benchmarks.json"
 FOLDER = "tests/benchmarks"
@@ -89,7 +88,7 @@ def _time(ms: float) -> str:
 
 def record(measured: dict[str, Any]) -> None:
     """Write the record whole or not at all."""
-    with whole(RECORD) as part:
+    with write_atomically(RECORD) as part:
         part.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     print(f"\nRecorded in {RECORD.relative_to(ROOT)}.")
 

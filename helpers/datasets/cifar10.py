@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..files import display_path
 from ..session import current_profile, data_directory
 from . import standin_cifar10
 from .download import Remote, try_download
-from .storage import DataError, complete, read_array, shown
+from .prepared import DataError, complete, read_array
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ARCHIVE = Remote(
@@ -136,15 +137,17 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        message = f"{shown(path)} is not CIFAR-10 as Keras lays it out: {error}. {AGAIN}"
+        message = f"{display_path(path)} is not CIFAR-10 as Keras lays it out: {error}. {AGAIN}"
         raise DataError(message) from error
     result = {}
     for part in ("train", "test"):
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"].reshape(-1)
         if images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8:
-            raise DataError(f"{shown(path)}: x_{part} is {images.dtype}{images.shape}. {AGAIN}")
+            raise DataError(
+                f"{display_path(path)}: x_{part} is {images.dtype}{images.shape}. {AGAIN}"
+            )
         result[f"x_{part}"] = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-        result[f"y_{part}"] = _labels(labels, len(images), f"{shown(path)}: y_{part}")
+        result[f"y_{part}"] = _labels(labels, len(images), f"{display_path(path)}: y_{part}")
     return result
 
 
@@ -158,16 +161,16 @@ def read_archive(path: Path) -> dict[str, np.ndarray]:
     found = pooch.file_hash(str(path), alg="md5")
     if found != ARCHIVE.md5:
         sums = f"its md5 is {found} instead of {ARCHIVE.md5}"
-        raise DataError(f"{shown(path)} is damaged: {sums}. {AGAIN}")
+        raise DataError(f"{display_path(path)} is damaged: {sums}. {AGAIN}")
     batches = {}
     with tarfile.open(path) as archive:
         for member in archive:
             name = member.name.rpartition("/")[2]
             if name in (*TRAIN_BATCHES, "test_batch") and (file := archive.extractfile(member)):
                 content = restricted_load(file.read())
-                batches[name] = _batch(content, f"{shown(path)}: {member.name}")
+                batches[name] = _batch(content, f"{display_path(path)}: {member.name}")
     if missing := {*TRAIN_BATCHES, "test_batch"} - set(batches):
-        raise DataError(f"{shown(path)} has no {', '.join(sorted(missing))}. {AGAIN}")
+        raise DataError(f"{display_path(path)} has no {', '.join(sorted(missing))}. {AGAIN}")
     train = [batches[name] for name in TRAIN_BATCHES]
     x_test, y_test = batches["test_batch"]
     x_train, y_train = (np.concatenate(parts) for parts in zip(*train, strict=True))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tqdm import tqdm
 
-from .storage import CutOffError, DataError, shown
+from ..files import display_path
+from .prepared import CutOffError, DataError
 
 if TYPE_CHECKING:
     import requests
@@ -325,7 +326,9 @@ def _report(name: str, failures: list[str], directory: Path) -> str:
     lines = [f"{name} could not be downloaded.", *failures]
     if kept:
         lines.append(f"{_megabytes(kept)} are kept as {name}.part; the next attempt goes on there.")
-    lines.append(f"Put {name} into {shown(directory)} by hand, or name a mirror in FUNNEL_MIRROR.")
+    lines.append(
+        f"Put {name} into {display_path(directory)} by hand, or name a mirror in FUNNEL_MIRROR."
+    )
     return "\n".join(lines)
 
 

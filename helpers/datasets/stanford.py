@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..session import current_profile, data_directory
-from . import release, resize, standin_stanford
+from . import resize, standin_stanford, stanford_release as release
 from .download import Remote, try_download
-from .storage import DataError, complete, read_array
+from .prepared import DataError, complete, read_array
 
 CLASSES = {
     "regions": ("sky", "tree", "road", "grass", "water", "building", "mountain", "foreground"),

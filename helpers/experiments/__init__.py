@@ -1,42 +1,9 @@
-"""Recorded evidence: runs as plain records, grids of them, and what was measured."""
+"""Runs as plain records, grids of them, and what they say when they are compared."""
 
-from .comparison import (
-    Comparison,
-    answers,
-    by_seed,
-    compare,
-    of_one_size,
-    report,
-    score,
-    size_told,
-)
+from .comparison import Comparison, answers, by_seed, compare, of_one_size, report, score, size_told
 from .grids import GRIDS, Grid
 from .lenet import LossWindows
-from .record import Run
 from .recorded import recorded_lenet, recorded_maps, records
+from .run import Run
 from .runner import own_runs, run_grid
 from .store import RecordError, Store, own_store, recorded_store
-
-__all__ = [
-    "GRIDS",
-    "Comparison",
-    "Grid",
-    "LossWindows",
-    "RecordError",
-    "Run",
-    "Store",
-    "answers",
-    "by_seed",
-    "compare",
-    "of_one_size",
-    "own_runs",
-    "own_store",
-    "recorded_lenet",
-    "recorded_maps",
-    "recorded_store",
-    "records",
-    "report",
-    "run_grid",
-    "score",
-    "size_told",
-]

@@ -6,10 +6,10 @@ import argparse
 import sys
 from concurrent.futures.process import BrokenProcessPool
 
-from ..datasets.storage import shown
+from ..files import display_path
 from .comparison import report
 from .grids import GRIDS, Grid
-from .record import Run
+from .run import Run
 from .runner import BACKENDS, missing, run_grid, source_of, store_for
 from .store import RecordError, Store, own_store, recorded_store
 
@@ -66,7 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     runs = _chosen(grid.runs(profile, source), arguments)
     todo = missing(runs, store)
     print(f"{grid.name}: {len(runs) - len(todo)} of {len(runs)} runs are done.")
-    print(f"Records go to {shown(store.path(grid.name))}.", flush=True)
+    print(f"Records go to {display_path(store.path(grid.name))}.", flush=True)
     later = set() if arguments.limit is None else {run.name for run in todo[arguments.limit :]}
     asked = [run for run in runs if run.name not in later]
     found = run_grid(asked, store, arguments.jobs, arguments.backend, arguments.scheduler)
@@ -102,7 +102,7 @@ def _list(_: argparse.Namespace) -> int:
 def _status(_: argparse.Namespace) -> int:
     stores = [store for store in (recorded_store(), own_store()) if store]
     for store in stores:
-        print(f"{shown(store.folder)}:")
+        print(f"{display_path(store.folder)}:")
         for grid in GRIDS.values():
             print(f"  {grid.name}: {_state(grid, store)}")
     return 0

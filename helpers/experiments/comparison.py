@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..intervals import (
+from ..evaluation.intervals import (
     Interval,
     detectable_difference,
     holm,
@@ -18,8 +18,8 @@ from ..intervals import (
     verdict,
 )
 from .grids import CONTROLS, GRIDS, SIDE_CONTROLS, SWAP
-from .record import Record
 from .recorded import records
+from .run import Record
 from .store import Store
 
 MARGIN = 1.0

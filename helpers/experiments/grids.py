@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..session import PROFILES, Profile, best_device, current_profile
-from ..training import Recipe, article_unet_recipe, modern_unet_recipe, tutorial_recipe
-from .record import Run
+from ..training.recipes import Recipe, article_unet_recipe, modern_unet_recipe, tutorial_recipe
+from .run import Run
 
 SWAP = ("relu", "mish", "frelu")
 CONTROLS = ("bn_relu", "bn_frelu", "dw_bn_relu", "frelu_1x1", "sum_funnel")

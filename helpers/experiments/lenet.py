@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets import Cifar10, load_cifar10
-from ..models import LeNet, initialise
-from ..side_by_side import fit_together
-from ..training import Part, Recipe, epoch_order, evaluate, predict
-from .record import Measured, Record, Run, check_source, fingerprint, rounded
+from ..nn.networks import LeNet, initialise
+from ..training.loop import epoch_order
+from ..training.prediction import Part, evaluate, predict
+from ..training.recipes import Recipe
+from ..training.side_by_side import fit_together
+from .run import Measured, Record, Run, check_source, fingerprint, rounded
 
 CPU = torch.device("cpu")
 WINDOW_STEPS = 2000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models import LeNet
+from ..nn.networks import LeNet
 from .lenet import weights_name
-from .record import Record
-from .sheets import from_sheet
+from .map_sheets import from_sheet
+from .run import Record
 from .store import Store, recorded_store
 from .unet import maps_name
 

@@ -10,11 +10,11 @@ from importlib import import_module
 import joblib
 from tqdm import tqdm
 
-from ..activations import make_activation
 from ..datasets import load_cifar10, load_stanford
+from ..nn.activations import make_activation
 from ..session import Profile, current_profile
 from .grids import GRIDS
-from .record import Record, Run
+from .run import Record, Run
 from .store import Store, own_store, recorded_store
 from .tasks import Outcome, execute
 

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..datasets.storage import shown
+from ..files import display_path, write_atomically
 from ..session import data_directory, repository
-from ..training import whole
-from .record import SCHEMA, Record
+from .run import SCHEMA, Record
 
 
 class RecordError(Exception):
@@ -48,7 +47,7 @@ class Store:
         found: dict[str, Record] = {}
         for number, line in enumerate(lines, 1):
             if line and not (number == len(lines) and _is_torn(line)):
-                _take(found, _parsed(line, f"{shown(path)}, line {number}"))
+                _take(found, _parsed(line, f"{display_path(path)}, line {number}"))
         return found
 
     def append(self, record: Record) -> bool:
@@ -71,7 +70,7 @@ class Store:
 
     def keep(self, name: str, content: bytes) -> None:
         """Write a file that belongs to a record, whole or not at all."""
-        with whole(self.folder / name) as part:
+        with write_atomically(self.folder / name) as part:
             part.write_bytes(content)
 
 

@@ -10,9 +10,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..training import threads
+from ..session import threads
 from .lenet import measure_lenet
-from .record import Measured, Record, Run, circumstances, headed
+from .run import Measured, Record, Run, circumstances, headed
 from .unet import measure_unet
 
 _MEASURE: dict[str, Callable[[Sequence[Run]], list[Measured]]] = {

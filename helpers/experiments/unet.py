@@ -8,13 +8,13 @@ from functools import cache
 import numpy as np
 
 from ..datasets import Scenes, Stanford, load_stanford
-from ..metrics import iou_per_class, mean_iou, per_image_iou, pixel_accuracy
-from ..models import UNet, initialise
-from ..scoring import class_maps, set_matrix
+from ..evaluation.iou import iou_per_class, mean_iou, per_image_iou, pixel_accuracy
+from ..nn.networks import UNet, initialise
 from ..session import best_device
-from ..training import History, fit
-from .record import Measured, Record, Run, check_source, fingerprint, rounded, training_facts
-from .sheets import as_sheet
+from ..training.class_maps import class_maps, set_matrix
+from ..training.loop import History, fit
+from .map_sheets import as_sheet
+from .run import Measured, Record, Run, check_source, fingerprint, rounded, training_facts
 from .store import own_store
 
 

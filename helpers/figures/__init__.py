@@ -1,38 +1,44 @@
 """Figures of the notebooks: arrays in, matplotlib figures out; no torch in here."""
 
-from .curves import Curve as Curve
-from .curves import activity as activity
-from .curves import bracket as bracket
-from .curves import dead_units as dead_units
-from .curves import families as families
-from .curves import gradient_depth as gradient_depth
-from .curves import one_by_one as one_by_one
-from .curves import overflow as overflow
-from .curves import photographs as photographs
-from .funnel import answers as answers
-from .funnel import branch_map as branch_map
-from .funnel import branch_shares as branch_shares
-from .funnel import compare_windows as compare_windows
-from .funnel import pixel_arithmetic as pixel_arithmetic
-from .funnel import reach as reach
-from .funnel import reach_growth as reach_growth
-from .funnel import reach_maps as reach_maps
-from .funnel import start_of_condition as start_of_condition
-from .funnel import what_a_pixel_must_beat as what_a_pixel_must_beat
-from .segmentation import beside_article as beside_article
-from .segmentation import class_shares as class_shares
-from .segmentation import confusion_heatmap as confusion_heatmap
-from .segmentation import iou_bars as iou_bars
-from .segmentation import iou_by_hand as iou_by_hand
-from .segmentation import iou_by_image as iou_by_image
-from .segmentation import label_maps as label_maps
-from .segmentation import maps_by_arm as maps_by_arm
-from .segmentation import pictures_over_labels as pictures_over_labels
-from .segmentation import predictions_beside_truth as predictions_beside_truth
-from .segmentation import scene_with_labels as scene_with_labels
-from .segmentation import scored_in_ways as scored_in_ways
-from .segmentation import sources_in_splits as sources_in_splits
-from .segmentation import split_by_metric as split_by_metric
-from .segmentation import training_curves as training_curves
-from .segmentation import unet_shapes as unet_shapes
-from .style import show as show
+from .activations import (
+    Curve,
+    activity,
+    bracket,
+    dead_units,
+    families,
+    gradient_depth,
+    one_by_one,
+    overflow,
+    photographs,
+)
+from .condition import (
+    answers,
+    branch_map,
+    branch_shares,
+    compare_windows,
+    pixel_arithmetic,
+    reach,
+    reach_growth,
+    reach_maps,
+    start_of_condition,
+    what_a_pixel_must_beat,
+)
+from .maps import (
+    iou_by_hand,
+    label_maps,
+    maps_by_arm,
+    pictures_over_labels,
+    predictions_beside_truth,
+    scene_with_labels,
+)
+from .scores import (
+    beside_article,
+    confusion_heatmap,
+    iou_bars,
+    iou_by_image,
+    scored_in_ways,
+    split_by_metric,
+)
+from .splits import class_shares, sources_in_splits
+from .style import show
+from .unet import training_curves, unet_shapes

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from .funnel import branch_rgb
+from .condition import branch_rgb
 from .style import COLOURS, LABELS, OKABE_ITO, RC, label_line, new_figure
 
 # Zero is white; both ends are the series' colours and equally strong.

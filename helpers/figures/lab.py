@@ -14,7 +14,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from .curves import Curve, broken
+from .activations import Curve, broken
 from .style import COLOURS, LABELS, LINES, RC, new_figure
 
 Picture = NDArray[np.uint8]

@@ -15,14 +15,15 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..activations import FReLU
 from ..datasets import cifar10
-from ..datasets.storage import read_array
-from ..figures.funnel import BRANCH_COLOURS, branch_shares
+from ..datasets.prepared import read_array
+from ..figures.condition import BRANCH_COLOURS, branch_shares
 from ..figures.lab import panel_rows
-from ..models import LeNet
+from ..nn.activations import FReLU
+from ..nn.networks import LeNet
 from ..session import current_profile, data_directory
-from ..training import standardise, tutorial_recipe
+from ..training.prediction import standardise
+from ..training.recipes import tutorial_recipe
 from . import png, records
 from .fields import colour_photograph
 from .shell import (

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from ..activations import make_activation
 from ..figures import lab as drawing
-from ..figures.curves import FORMULAS, Curve
-from ..figures.funnel import signed_rgb
+from ..figures.activations import FORMULAS, Curve
+from ..figures.condition import signed_rgb
 from ..figures.style import LABELS
+from ..nn.activations import make_activation
 from .fields import photograph
 from .shell import Lab, Screen, Seen, check, checked, number, percent, show_widget, slider
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..datasets import cifar10, stanford
-from ..datasets.storage import read_array
+from ..datasets.prepared import read_array
 from ..session import data_directory
 from . import records
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import nn
 
-from ..activations import FReLU, PoolFunnel, SumFunnel
-from ..figures.funnel import BRANCH_COLOURS, LIMIT, SIGNED, branch_shares
+from ..figures.condition import BRANCH_COLOURS, LIMIT, SIGNED, branch_shares
 from ..figures.lab import panel_rows
-from ..training import threads
+from ..nn.activations import FReLU, PoolFunnel, SumFunnel
+from ..session import threads
 from . import png
 from .fields import (
     BY_HAND,

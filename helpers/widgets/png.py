@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..figures.funnel import BRANCH_COLOURS, LIMIT, SIGNED
+from ..figures.condition import BRANCH_COLOURS, LIMIT, SIGNED
 from ..figures.style import OKABE_ITO
 
 Indices = NDArray[np.uint8]

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import nn
 
-from ..activations import FReLU
-from ..figures.funnel import reach
+from ..figures.condition import reach
 from ..figures.lab import panel_rows
-from ..models import initialise
+from ..nn.activations import FReLU
+from ..nn.networks import initialise
 from ..session import random_generator
 from . import png
 from .shell import Lab, Screen, Seen, buttons, checked, heads, show_widget, whole_slider

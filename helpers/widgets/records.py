@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..models import LeNet
+from ..nn.networks import LeNet
 
 
 def lenet(arm: str) -> LeNet | None:

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..datasets.stanford import Scenes, Stanford
+from ..evaluation.iou import confusion_matrix, iou_per_class
 from ..figures.lab import panel_rows
-from ..figures.segmentation import CLASS_COLOURS, label_image
+from ..figures.maps import CLASS_COLOURS, label_image
 from ..figures.style import LABELS
-from ..metrics import confusion_matrix, iou_per_class
-from ..models import UNet
-from ..scoring import class_maps, set_matrix
+from ..nn.networks import UNet
 from ..session import Session, current_profile, data_directory
-from ..training import load_weights, modern_unet_recipe
+from ..training.class_maps import class_maps, set_matrix
+from ..training.loop import load_weights
+from ..training.recipes import modern_unet_recipe
 from . import records
 from .shell import (
     Lab,

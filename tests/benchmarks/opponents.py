@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from helpers.activations import FReLU
-from helpers.models import UNet
-from helpers.session import import_torchvision
+from helpers.nn.activations import FReLU
+from helpers.nn.networks import UNet
+from helpers.swap.torchvision import import_torchvision
 
 
 class CopiedFReLU(nn.Module):

@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from widget_states import move
 
-from helpers.figures.funnel import LIMIT, SIGNED, branch_rgb
+from helpers.figures.condition import LIMIT, SIGNED, branch_rgb
 from helpers.widgets import funnel
 from helpers.widgets.shell import Lab
+from tests.widgets.states import move
 
 MOVES = 200
 ASKED = {"median": (5, 50), "p95": (8, 95)}  # ms, and of which percentile

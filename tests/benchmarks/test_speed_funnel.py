@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import opponents
 import pytest
 import torch
 from torch import Tensor, nn
 
 from helpers import FReLU, Mish
-from helpers.cost import (
+from helpers.evaluation.timing import (
     allocator_effect,
     inference,
     kept_for_backward,
@@ -19,6 +18,7 @@ from helpers.cost import (
     training_step,
 )
 from helpers.session import PROFILES
+from tests.benchmarks import opponents
 
 SHAPES = [(4, 32, 224, 224), (8, 128, 56, 56), (16, 512, 14, 14)]
 COPIED = "the copied module, contiguous input"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers.cost import in_a_process
+from helpers.evaluation.timing import in_a_process
 
 TIMED = "import time, torch; begin = time.perf_counter(); {}; print(time.perf_counter() - begin)"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import opponents
 import pytest
 
 from helpers import per_image_iou, set_matrix
+from tests.benchmarks import opponents
 
 
 @pytest.fixture(scope="module")

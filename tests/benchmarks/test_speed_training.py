@@ -9,12 +9,12 @@ from dataclasses import replace
 from itertools import islice
 from multiprocessing import get_context
 
-import opponents
 import pytest
 
 from helpers import LeNet, UNet, fit, initialise, modern_unet_recipe, tutorial_recipe
 from helpers.datasets import Images, load_stanford
 from helpers.session import PROFILES
+from tests.benchmarks import opponents
 
 STEPS = 500  # of LeNet in a round, after as many unmeasured; the workers have long started then
 CLASS = PROFILES["class"]

@@ -1,0 +1,16 @@
+"""How good a network is: IoU, intervals and paired tests, time and memory."""
+
+from .intervals import (
+    Interval,
+    class_intervals,
+    detectable_difference,
+    holm,
+    is_equivalent,
+    mean_interval,
+    mean_without,
+    paired_difference,
+    paired_differences,
+    sign_flip_p,
+    verdict,
+)
+from .iou import confusion_matrix, iou_per_class, mean_iou, per_image_iou, pixel_accuracy

@@ -1,0 +1,14 @@
+"""Activations, LeNet, the U-Net, and what makes them fast on a CPU."""
+
+from .activations import (
+    ACTIVATIONS,
+    CrossFReLU,
+    FReLU,
+    Mish,
+    PoolFunnel,
+    SumFunnel,
+    add_activation,
+    make_activation,
+    naive_mish,
+)
+from .networks import LeNet, UNet, block_shapes, initialise, parameter_count

@@ -1,0 +1,78 @@
+"""From a trained network to maps of classes at each image's own size, by both protocols."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..evaluation.iou import confusion_matrix
+from .prediction import UNKNOWN, predict
+from .recipes import Recipe
+
+
+class OwnSizes(Protocol):
+    """Scenes with images (N, 3, H, W) at the training size and labels (h, w) at their own."""
+
+    images: Tensor
+    full_labels: list[np.ndarray]
+
+
+def class_maps(
+    model: nn.Module, scenes: OwnSizes, recipe: Recipe, enlarge: str = "bilinear"
+) -> list[np.ndarray]:
+    """One int8 map of classes, (h, w), for each scene, at the scene's own size.
+
+    enlarge: "bilinear" enlarges the logits (the fair protocol); "lanczos4" enlarges the softmax by
+    OpenCV's filter of that name (article B's). Raises ValueError for another word.
+    Introduced in notebook 04.
+    """
+    if enlarge not in _ENLARGE:
+        raise ValueError(f"enlarge is '{enlarge}'; choose bilinear or lanczos4.")
+    logits = predict(model, scenes.images, recipe, batch=recipe.batch)
+    sizes = [labels.shape for labels in scenes.full_labels]
+    return [
+        _ENLARGE[enlarge](one, size).argmax(0).to(torch.int8).numpy()
+        for one, size in zip(logits, sizes, strict=True)
+    ]
+
+
+def set_matrix(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Tensor:
+    """One confusion matrix, (classes, classes), over a whole set of maps of differing sizes.
+
+    Introduced in notebook 05.
+    """
+    matrix = torch.zeros(classes, classes, dtype=torch.int64)
+    for seen, truth in zip(maps, truths, strict=True):
+        matrix += confusion_matrix(seen, truth, classes, ignore_index=UNKNOWN)
+    return matrix
+
+
+def _bilinear(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+
+
+def _lanczos4(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = logits.shape[-2:]
+    share = logits.softmax(0)
+    return _lanczos4_matrix(height, size[0]) @ share @ _lanczos4_matrix(width, size[1]).T
+
+
+def _lanczos4_matrix(inputs: int, outputs: int) -> Tensor:
+    """(outputs, inputs): a row has eight taps of sinc(d) sinc(d / 4), which sum to 1.
+
+    At the edges the outermost pixel is repeated, as OpenCV does.
+    """
+    centre = (torch.arange(outputs) + 0.5) * inputs / outputs - 0.5
+    taps = centre.floor().long()[:, None] + torch.arange(-3, 5)
+    distance = centre[:, None] - taps
+    weight = torch.sinc(distance) * torch.sinc(distance / 4)
+    weight = weight / weight.sum(1, keepdim=True)
+    matrix = torch.zeros(outputs, inputs)
+    return matrix.scatter_add_(1, taps.clamp(0, inputs - 1), weight)
+
+
+_ENLARGE = {"bilinear": _bilinear, "lanczos4": _lanczos4}

@@ -1,0 +1,109 @@
+"""Directories that are complete or not there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.datasets import DataError, prepared as storage
+from helpers.files import display_path
+from helpers.session import repository
+
+
+def write(text):
+    return lambda place: (place / "file").write_text(text)
+
+
+def test_it_writes_once(tmp_path):
+    directory = tmp_path / "a" / "b"
+    assert storage.complete(directory, write("first")) == directory
+    storage.complete(directory, write("second"))
+    assert (directory / "file").read_text() == "first"
+    assert [path.name for path in directory.parent.iterdir()] == ["b"]
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    def fail(place):
+        (place / "half").write_text("x")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        storage.complete(tmp_path / "b", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_the_first_to_finish_wins(tmp_path):
+    def slow(place):
+        storage.complete(tmp_path / "b", write("the other"))
+        (place / "file").write_text("mine")
+
+    storage.complete(tmp_path / "b", slow)
+    assert (tmp_path / "b" / "file").read_text() == "the other"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_failed_rename_is_an_error(tmp_path, monkeypatch):
+    def fail(*_):
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(PermissionError, match="not yours"):
+        storage.complete(tmp_path / "b", write("x"))
+
+
+CHILD = """
+    import sys, time
+    from pathlib import Path
+    from helpers.datasets.prepared import complete
+
+    def write(place):
+        (place / "half").write_text("x")
+        print("begun", flush=True)
+        time.sleep(60)
+
+    complete(Path(sys.argv[1]), write)
+"""
+
+
+def test_a_kill_leaves_nothing_that_is_read_and_it_is_swept(tmp_path):
+    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path / "b")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert running.stdout.readline() == "begun\n"
+    running.kill()
+    running.communicate()
+    [left] = tmp_path.iterdir()
+    assert left.name != "b"
+    storage.complete(tmp_path / "b", write("whole"))
+    assert (tmp_path / "b" / "file").read_text() == "whole"
+    assert left.exists()  # it might be another process's
+    os.utime(left, (time.time() - 2 * storage.STALE,) * 2)
+    storage.complete(tmp_path / "c", write("whole"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00", b"not an array"])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_damaged_array_says_what_to_delete(tmp_path, content, mapped):
+    (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.npy is damaged .* Delete .* and load again"):
+        storage.read_array(tmp_path / "x.npy", mapped)
+
+
+def test_a_mapped_array_may_be_written_without_harm(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(3))
+    storage.read_array(tmp_path / "x.npy", mapped=True)[0] = 7
+    assert np.load(tmp_path / "x.npy").tolist() == [0, 1, 2]
+
+
+def test_paths_are_shown_without_the_machines_part(tmp_path, monkeypatch):
+    assert display_path(repository() / "data" / "cache") == "data/cache"
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert display_path(tmp_path / "data" / "x") == "~/data/x"
+    assert display_path(tmp_path.parent) == str(tmp_path.parent)

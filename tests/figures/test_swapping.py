@@ -1,0 +1,54 @@
+"""The figure of notebook 08 shows what it was given, in the colours of the series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+
+from helpers.figures.placements import placements
+from helpers.figures.style import COLOURS
+
+ARMS = {"nowhere": ["relu", "relu"], "at the end": ["relu", "frelu"]}
+SCORES = {"nowhere": [0.5, 0.6, 0.7], "at the end": [0.55, 0.66, 0.74]}
+
+
+@pytest.fixture
+def panels():
+    figure = placements(ARMS, ["8\n32x32", "64\n4x4"], SCORES, "A title - stand-in data")
+    assert figure.get_suptitle() == "A title - stand-in data"
+    figure.canvas.draw()
+    yield figure.axes
+    plt.close(figure)
+
+
+def test_each_place_has_its_activations_colour(panels):
+    boxes = [p for p in panels[0].patches if isinstance(p, Rectangle)]
+    rows = {arm: 1 - i for i, arm in enumerate(ARMS)}
+    wanted = {
+        (place, rows[arm]): COLOURS[name].lower()
+        for arm, names in ARMS.items()
+        for place, name in enumerate(names)
+    }
+    found = {
+        (round(b.get_x() + b.get_width() / 2), round(b.get_y() + b.get_height() / 2)): to_hex(
+            b.get_facecolor()
+        )
+        for b in boxes
+    }
+    assert found == wanted
+    assert [t.get_text() for t in panels[0].get_yticklabels()] == list(ARMS)
+    assert [t.get_text() for t in panels[0].get_xticklabels()] == ["8\n32x32", "64\n4x4"]
+
+
+def test_each_seed_is_a_line_and_each_mean_a_dash(panels):
+    lines = [line.get_xydata() for line in panels[1].lines]
+    seeds, means = lines[:3], lines[3:]
+    for seed, line in enumerate(seeds):
+        np.testing.assert_allclose(line[:, 0], [100 * SCORES[arm][seed] for arm in ARMS])
+        np.testing.assert_allclose(line[:, 1], [1, 0])
+    for dash, arm in zip(means, ARMS, strict=True):
+        np.testing.assert_allclose(dash[:, 0], 100 * np.mean(SCORES[arm]))
+    assert {t.get_text() for t in panels[1].texts} == {"60.0", "65.0", "mean"}

@@ -1,0 +1,190 @@
+"""What every widget promises: labels, one draw per change, a Reset, a picture of one size."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import numpy as np
+import pytest
+from ipywidgets import Button, IntSlider
+from matplotlib import pyplot as plt
+
+from helpers import widgets
+from helpers.widgets import shell
+from tests.widgets.states import NAMES, build, move, picture_of, small_controls
+
+STATES = 500
+every_widget = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list:
+    """What reaches the page, live widgets and pictures alike."""
+    page: list = []
+
+    def display(thing: object, **rest: object) -> None:
+        page.append((thing, rest))
+
+    monkeypatch.setattr(shell, "display", display)
+    monkeypatch.setattr("helpers.figures.style.display", display)
+    return page
+
+
+# --- a live page, or a stored one --------------------------------------------------------------
+
+
+def test_a_live_page_gets_the_widget_and_no_picture(shown, monkeypatch):
+    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
+    slider, (twin, _) = IntSlider(), plt.subplots()
+    widgets.show_widget(slider, twin, alt="a twin")
+    assert [thing for thing, _ in shown] == [slider]
+    assert not plt.get_fignums()
+
+
+def test_a_stored_page_gets_the_twin_and_no_widget(shown, monkeypatch):
+    monkeypatch.setenv("FUNNEL_STATIC", "1")
+    twin, _ = plt.subplots()
+    widgets.show_widget(IntSlider(), twin, alt="what the twin shows")
+    ((data, rest),) = shown
+    assert set(data) == {"image/png", "text/plain"}
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert rest["metadata"]["image/png"]["alt"] == "what the twin shows"
+    assert not plt.get_fignums()
+
+
+def test_the_twin_needs_words(shown, monkeypatch):
+    monkeypatch.setenv("FUNNEL_STATIC", "1")
+    with pytest.raises(ValueError, match="alternative text"):
+        widgets.show_widget(IntSlider(), plt.figure(), alt=" ")
+    plt.close("all")
+
+
+# --- 500 random states of each ------------------------------------------------------------------
+
+
+@every_widget
+def test_no_move_of_a_reader_errs_or_changes_the_pictures_size(name, caplog):
+    lab, random = build(name), np.random.default_rng(0)
+    size, controls = picture_of(lab).shape, list(lab.controls)
+    for _ in range(STATES):
+        moved = controls[random.integers(len(controls))]
+        before, draws = lab.state, lab.draws
+        move(lab, moved, random)  # an error in a callback is raised here
+        assert lab.draws == draws + (lab.state != before), f"{moved}: one draw for one change"
+        assert "nan" not in lab.words.value
+        if random.random() < 0.1:
+            assert picture_of(lab).shape == size
+    assert not caplog.records
+
+
+@every_widget
+def test_reset_is_the_cell_run_again(name):
+    fresh, lab, random = build(name), build(name), np.random.default_rng(1)
+    for _ in range(5):
+        for control in lab.controls:
+            move(lab, control, random)
+    assert lab.state != fresh.state
+    draws = lab.draws
+    lab.buttons["reset"].click()
+    assert lab.draws == draws + 1
+    assert lab.state == fresh.state
+    assert lab.words.value == fresh.words.value
+    assert lab.heads.value == fresh.heads.value
+    assert bytes(lab.image.value) == bytes(fresh.image.value)
+    lab.buttons["reset"].click()
+    assert lab.draws == draws + 1, "nothing changed: nothing is drawn"
+
+
+@every_widget
+def test_a_widget_opens_with_one_draw(name):
+    assert build(name).draws == 1
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+@every_widget
+def test_every_control_has_a_label_that_is_not_cut_and_a_tip(name):
+    lab = build(name)
+    fields = [each for control in lab.controls.values() for each in small_controls(control)]
+    for field in [*fields, *lab.buttons.values()]:
+        tip = field.tooltip if isinstance(field, Button) else getattr(field, shell.TIP)
+        assert field.description, type(field)
+        assert tip, field.description
+        width = getattr(field.style, "description_width", "") or "initial"
+        if width != "initial":  # a letter takes up to 9.5 pixels
+            assert 9.5 * len(field.description) <= int(width.removesuffix("px")) + 1
+
+
+@every_widget
+def test_the_words_are_announced_and_can_be_read_as_text(name):
+    words = build(name).words.value
+    assert words.startswith("<div role='status'>")
+    assert len(re.sub(r"<[^>]+>", " ", words).split()) > 8
+
+
+@every_widget
+def test_the_page_can_find_the_widget(name):
+    classes = build(name).box._dom_classes
+    assert {"funnel-series-lab", f"lab-{name}"} <= set(classes)
+
+
+@every_widget
+def test_the_picture_keeps_its_place(name):
+    lab = build(name)
+    height, width, _ = picture_of(lab).shape
+    assert (lab.image.width, lab.image.height) == (str(width), str(height))
+
+
+def shown_controls(lab):
+    """Every ipywidget that is in the page's tree."""
+    found, waiting = [], [lab.box]
+    while waiting:
+        widget = waiting.pop()
+        found.append(widget)
+        waiting += getattr(widget, "children", ())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "inside", "outside"),
+    [
+        ("explorer", "functions", "mish", "x"),
+        ("funnel", "cursor", "row", "scale"),
+        ("channels", "picture", "image", "layer"),
+        ("scenes", "overlay", "opacity", "arm"),
+    ],
+)
+def test_groups_can_be_hidden_and_keep_their_values(name, group, inside, outside):
+    lab = build(name, show=[group])
+    page = shown_controls(lab)
+    assert lab.controls[inside] in page
+    assert lab.controls[outside] not in page
+    assert lab.buttons["reset"] in page
+    assert lab.state == build(name).state
+    whole = build(name)
+    assert whole.controls[outside] in shown_controls(whole)
+
+
+@every_widget
+def test_an_unknown_group_names_the_known_ones(name):
+    with pytest.raises(ValueError, match="show is 'colour'; choose one of"):
+        build(name, show=["colour"])
+
+
+def test_several_changes_are_drawn_once():
+    lab = build("funnel")
+    lab.set(input="noise", window="5x5", preset="blur", batchnorm=True, gamma=0.5)
+    assert lab.draws == 2
+    assert (lab.state["window"], lab.state["gamma"]) == ("5x5", 0.5)
+    with lab.together():
+        lab.controls["gamma"].value = 1.0
+        lab.controls["beta"].value = 1.0
+        assert lab.draws == 2
+    assert lab.draws == 3
+
+
+@pytest.mark.parametrize(("value", "text"), [(-0.001, "0.00"), (0.125, "0.12"), (-1.5, "-1.50")])
+def test_zero_has_no_sign(value, text):
+    assert shell.number(value) == text
