@@ -313,7 +313,7 @@ def test_iou_bars_of_nothing():
 
 def test_label_maps_stand_side_by_side():
     drawn = {"nearest": np.full((6, 8), 5), "bilinear": np.full((6, 8), 7)}
-    maps["bilinear"][:, 3] = -1
+    drawn["bilinear"][:, 3] = -1
     figure = maps.label_maps(drawn, title="one scene")
     expected = {"nearest", "bilinear", "building", "foreground", "unknown", "one scene"}
     assert expected == set(texts(figure))
