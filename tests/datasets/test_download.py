@@ -48,6 +48,11 @@ def remote(*addresses, md5=MD5, contents=None):
     return Remote(NAME, addresses, md5, contents)
 
 
+def visible(directory):
+    """The names in a folder but that of the lock."""
+    return [path.name for path in directory.iterdir() if path.name != f".{NAME}.lock"]
+
+
 def failure(file, directory, limits=QUICK, within=4.0):
     """The message of a download that must fail, in bounded time and without leaving the file."""
     begin = time.monotonic()
@@ -55,7 +60,7 @@ def failure(file, directory, limits=QUICK, within=4.0):
         download(file, directory, limits)
     assert time.monotonic() - begin < within
     assert not (directory / NAME).exists()
-    assert {path.name for path in directory.iterdir()} <= {f"{NAME}.part"}
+    assert set(visible(directory)) <= {f"{NAME}.part"}
     message = str(caught.value)
     assert NAME in message
     assert all(address in message for address in file.addresses)
@@ -73,7 +78,7 @@ def test_a_good_server_gives_the_file(server, tmp_path, way):
     path = download(remote(server.address(way)), tmp_path / "new", QUICK)
     assert path == tmp_path / "new" / NAME
     assert path.read_bytes() == CONTENT
-    assert [entry.name for entry in path.parent.iterdir()] == [NAME]
+    assert visible(path.parent) == [NAME]
 
 
 def test_a_transfer_shows_a_bar(server, tmp_path, capsys):
@@ -152,7 +157,7 @@ def test_corrupt_content_is_deleted(server, tmp_path):
     message = failure(remote(server.address("garbage-packed")), tmp_path)
     assert "its md5 is" in message
     assert "it was deleted" in message
-    assert list(tmp_path.iterdir()) == []
+    assert visible(tmp_path) == []
 
 
 def test_a_part_of_another_file_is_replaced(server, tmp_path):
@@ -188,7 +193,7 @@ def test_wrong_contents_are_deleted(server, tmp_path):
 
     message = failure(remote(server.address("plain"), md5=None, contents=refuse), tmp_path)
     assert "no such pictures" in message
-    assert list(tmp_path.iterdir()) == []
+    assert visible(tmp_path) == []
 
 
 def test_an_early_end_that_only_the_contents_tell_is_kept(server, tmp_path):
@@ -270,7 +275,7 @@ def test_a_killed_download_leaves_a_good_part_and_no_file(server, tmp_path):
     finally:
         running.send_signal(signal.SIGTERM)
         running.wait()
-    assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.part"]
+    assert visible(tmp_path) == [f"{NAME}.part"]
     assert CONTENT.startswith((tmp_path / f"{NAME}.part").read_bytes())
     assert download(remote(server.address("ranges")), tmp_path, QUICK).read_bytes() == CONTENT
 
@@ -285,4 +290,4 @@ def test_gzip_is_what_both_archives_begin_with():
     from helpers.datasets import cifar10, stanford
 
     assert module.GZIP == b"\x1f\x8b"
-    assert all(file.ARCHIVE.name.endswith(".gz") for file in (cifar10, stanford))
+    assert all(data.RELEASE.archive.name.endswith(".gz") for data in (cifar10, stanford))
