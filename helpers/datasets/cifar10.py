@@ -72,12 +72,12 @@ def load_cifar10() -> Cifar10:
     Says in one line which data it is. In a profile that may not download, the network is left out.
     Raises DataError when a file that is there is damaged. Introduced in notebook 03.
     """
-    root, source, classes = data_directory(), RELEASE.name, CLASSES
-    if not RELEASE.is_available():
-        root, source, classes = _standin(root), STANDIN, standin_cifar10.CLASSES
+    real = RELEASE.is_available()
+    root = data_directory() if real else _standin(data_directory())
+    source, classes = (RELEASE.name, CLASSES) if real else (STANDIN, standin_cifar10.CLASSES)
     complete(root / PREPARED, lambda place: _prepare(root, place))
-    parts = (_read_part(root / PREPARED, part) for part in ("train", "test"))
-    data = Cifar10(*parts, classes, source)
+    train, test = (_read_part(root / PREPARED, part) for part in ("train", "test"))
+    data = Cifar10(train, test, classes, source)
     name = "generated pictures in place of CIFAR-10 (stand-in data)" if data.is_standin else source
     print(f"Data: {name}, {len(data.train):,} to train on and {len(data.test):,} to test on.")
     return data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import sin
@@ -16,7 +17,7 @@ BATCH = 2000  # pictures drawn at once: bounds the memory
 
 def write(path: Path, train: int, test: int) -> None:
     """Write pictures as a `cifar10.npz` in Keras' layout; one seed, the same bytes."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part, count in (("train", train), ("test", test)):
         random = np.random.default_rng([SEED, part == "test"])
         labels = random.integers(0, len(CLASSES), count)
@@ -75,7 +76,8 @@ def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         form[chosen, ..., 0] = (edge + 0.5).clip(0, 1)
     hue = labels / 10 + random.normal(0, 0.055, count)  # tells some of the class, not all
     front = _rgb(hue, random.uniform(0.5, 1, count), random.uniform(0.6, 1, count))
-    ground = _rgb(*random.uniform([[0], [0], [0.1]], [[1], [0.3], [0.5]], (3, count)))
+    greyish, dark = random.uniform(0, 0.3, count), random.uniform(0.1, 0.5, count)
+    ground = _rgb(random.random(count), greyish, dark)
     pictures = ground + form * (front - ground)
     slope = random.normal(0, 0.1, (2, count, 1, 1, 1))  # light that falls from one side
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j][..., None]

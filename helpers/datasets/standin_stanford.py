@@ -91,11 +91,11 @@ class Scene:
     def __init__(self, size: tuple[int, int], source: int, random: np.random.Generator) -> None:
         self.random, self.source = random, source
         self.colours = np.zeros((*size, 3))
-        self.regions, self.layers = np.zeros((2, *size), np.int64)
+        self.regions, self.layers = np.zeros(size, np.int64), np.zeros(size, np.int64)
         self.rows, self.columns = np.mgrid[: size[0], : size[1]]
         self.horizon = size[0] * random.uniform(0.38, 0.58)
-        # Half of a source's scenes are of one setting.
-        setting = SETTINGS[random.choice([source, random.integers(4)]) % 4]
+        # Half of a source's scenes and more are of one setting.
+        setting = SETTINGS[source % 4 if random.random() < 0.5 else random.integers(4)]
         mountains, tree_row, buildings, trees, grounds = setting
         self._paint(self.rows >= 0, SKY)
         if random.random() < mountains:
@@ -148,10 +148,7 @@ class Scene:
         """A front with windows under a flat or pointed roof."""
         x, foot, _ = self._place(0.2)
         height, width = self.regions.shape
-        half, tall = (
-            width * self.random.uniform(0.06, 0.17),
-            height * self.random.uniform(0.15, 0.4),
-        )
+        half, tall = self.random.uniform([0.06, 0.15], [0.17, 0.4]) * (width, height)
         aside = abs(self.columns - x)
         roof = foot - tall - self.random.choice([0, 0.1]) * height * (1 - aside / half)
         front = (aside < half) & (self.rows > roof) & (self.rows < foot)
@@ -192,7 +189,7 @@ class Scene:
         border = np.zeros(self.regions.shape, bool)
         border[1:] |= self.regions[1:] != self.regions[:-1]
         border[:, 1:] |= self.regions[:, 1:] != self.regions[:, :-1]
-        doubt = noise(border.shape, 12, self.random)
+        doubt = noise(self.regions.shape, 12, self.random)
         return {
             "regions": np.where(border & (doubt > 0.55), -1, self.regions),
             "surfaces": np.where(border & (doubt > 0.8), -1, SURFACES[self.regions]),

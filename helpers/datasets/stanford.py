@@ -114,13 +114,18 @@ def load_stanford(
     prepared = _Prepared(data_directory() if real else _standin(data_directory()), real)
     images, labels = prepared.images(size), prepared.labels(task, size, label_resize)
     ids, jpegs, maps = prepared.index()["ids"], prepared.jpegs(), prepared.full_labels(task)
-    parts = []
-    for index in SPLITS[split](ids):
-        pixels = (torch.from_numpy(np.asarray(array[index])) for array in (images, labels))
-        own = ([kind[i] for i in index] for kind in (maps, jpegs))
-        parts.append(Scenes(*pixels, tuple(ids[i] for i in index), *own))
+    train, validation, test = (
+        Scenes(
+            images=torch.from_numpy(np.asarray(images[index])),
+            labels=torch.from_numpy(np.asarray(labels[index])),
+            ids=tuple(ids[i] for i in index),
+            full_labels=[maps[i] for i in index],
+            jpegs=[jpegs[i] for i in index],
+        )
+        for index in SPLITS[split](ids)
+    )
     source = RELEASE.name if real else STANDIN
-    data = Stanford(*parts, classes=CLASSES[task], task=task, split=split, source=source)
+    data = Stanford(train, validation, test, CLASSES[task], task, split, source)
     print(_line(data, size))
     return data
 

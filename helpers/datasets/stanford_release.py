@@ -53,8 +53,8 @@ def files(release: Path, kinds: Sequence[str]) -> Iterator[tuple[str, str, bytes
         raise  # it names the file, which is not damaged
     except (EOFError, tarfile.ReadError, zlib.error, OSError) as error:
         early = isinstance(error, EOFError) or "unexpected end" in str(error)
-        kind = CutOffError if early else DataError
-        raise faulty(release, f"is damaged ({error})", kind) from error
+        failure = CutOffError if early else DataError
+        raise faulty(release, f"is damaged ({error})", failure) from error
 
 
 def _packed(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -18,6 +18,7 @@ from helpers.datasets import (
     DataError,
     DownloadError,
     cifar10,
+    data_source,
     download,
     load_cifar10,
     standin_cifar10,
@@ -130,6 +131,13 @@ def test_stand_in_data_says_so_and_gives_way_to_real_data(root, capsys):
     check_real(load_cifar10())
 
 
+def test_the_source_is_known_without_loading(root):
+    assert data_source("cifar10") == "stand-in data"
+    assert list(root.iterdir()) == []
+    (root / "cifar10.npz").touch()
+    assert data_source("cifar10") == "CIFAR-10"
+
+
 def test_the_ci_profile_never_downloads(root, monkeypatch):
     monkeypatch.setattr(download, "download", lambda *_: pytest.fail("went to the network"))
     assert load_cifar10().is_standin
@@ -190,6 +198,13 @@ def test_a_wrong_npz_is_an_error_that_names_it(root, other, complaint):
 def test_what_is_no_npz_is_an_error(root, content):
     (root / "cifar10.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"cifar10\.npz is not CIFAR-10"):
+        load_cifar10()
+
+
+def test_an_npz_that_unpacks_to_too_much_is_not_read(root, monkeypatch):
+    monkeypatch.setattr(cifar10, "LARGEST", 10_000)
+    write_npz(root / "cifar10.npz")
+    with pytest.raises(DataError, match=r"cifar10\.npz .* too large"):
         load_cifar10()
 
 

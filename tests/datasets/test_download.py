@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,6 +228,12 @@ def test_all_addresses_share_the_time(server, tmp_path):
     assert message.count("no answer within 0.5 s") == 2
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_reported(server, tmp_path):
+    (tmp_path / f"{NAME}.part").symlink_to("/dev/full")
+    assert "No space left" in failure(remote(server.address("plain")), tmp_path)
+
+
 @pytest.mark.parametrize("separator", [",", " ", ", ", "\n"])
 def test_mirrors_follow_the_official_address(server, tmp_path, monkeypatch, separator):
     bases = [server.address("not-found", ""), server.address("ranges", "").rstrip("/")]
@@ -261,7 +268,7 @@ def child(address, directory):
     command = [sys.executable, "-c", textwrap.dedent(CHILD), address, str(directory), MD5]
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     part = directory / f"{NAME}.part"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and not (part.exists() and part.stat().st_size):
         time.sleep(0.05)
     return running

@@ -21,6 +21,7 @@ from PIL import Image
 
 from helpers.datasets import (
     DataError,
+    data_source,
     download,
     load_stanford,
     resize,
@@ -301,6 +302,23 @@ def test_members_that_point_elsewhere_write_nothing(root, archive, tmp_path_fact
     assert list(place.parent.rglob("*")) == [place, path]
 
 
+def test_members_of_archives_that_are_too_large_are_not_read(root, archive, monkeypatch):
+    monkeypatch.setattr(stanford_release, "LARGEST", 100)
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    with pytest.raises(DataError, match="has no images"):
+        load_stanford(size=SIZE)
+
+
+def test_a_file_of_somebody_else_is_not_called_damaged(root, archive, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "iccv09Data.tar.gz")
+
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    monkeypatch.setattr(tarfile, "open", refuse)
+    with pytest.raises(PermissionError, match=r"iccv09Data\.tar\.gz"):
+        load_stanford(size=SIZE)
+
+
 # The network
 
 
@@ -336,12 +354,15 @@ def test_the_ci_profile_never_downloads_and_real_data_goes_first(
 ):
     monkeypatch.setattr(download, "download", lambda *_: pytest.fail("went to the network"))
     monkeypatch.setattr(standin_stanford, "write", lambda tree, _: tree_copy(archive, tree))
+    assert data_source("stanford") == "stand-in data"
+    assert list(root.iterdir()) == []
     data = load_stanford(size=SIZE)
     assert data.is_standin
     assert data.title("Scenes") == "Scenes - stand-in data"
     assert "stand-in data" in capsys.readouterr().out
     assert [path.name for path in root.iterdir()] == ["stand-in"]
     (root / "iccv09Data.tar.gz").write_bytes(archive)
+    assert data_source("stanford") == "Stanford Background"
     assert not load_stanford(size=SIZE).is_standin
 
 
