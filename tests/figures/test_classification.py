@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -165,11 +162,3 @@ def test_winning_shares_are_percent_by_channel():
     dashes = next(line for line in left.lines if line.get_marker() == "_")
     np.testing.assert_allclose(dashes.get_ydata(), [50, 50])
     assert {"a", "b", "shares", "channel"} <= set(texts(figure))
-
-
-# --- the layer ---------------------------------------------------------------------------------
-
-
-def test_figures_do_not_import_torch():
-    code = "import sys, helpers.figures.classification; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import combinations
 
 import numpy as np
@@ -342,14 +340,6 @@ def test_measured_scores_stand_beside_the_article():
     assert dots["o"] == pytest.approx(33)
     bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 5]
     np.testing.assert_allclose(bars, [[27, 32], [33, 34]])
-
-
-# --- the layer ---------------------------------------------------------------------------------
-
-
-def test_figures_do_not_import_torch():
-    code = "import sys, helpers.figures; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_pictures_stand_over_their_labels():
