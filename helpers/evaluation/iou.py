@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -147,7 +148,7 @@ def _image_iou(prediction: Labels, target: Labels, classes: int, image: int) -> 
 def _joint_counts(prediction: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
     """Count each pair of target and prediction: (C + 1, C) int64, row 0 for unknown (-1)."""
     bins = (classes + 1) * classes
-    kind = np.uint8 if bins <= 256 else np.int64
+    kind: Any = np.uint8 if bins <= 256 else np.int64
     codes = target.astype(kind)  # as uint8, -1 is 255, and adding 1 makes it 0
     codes += 1
     codes *= kind(classes)

@@ -151,7 +151,7 @@ def over_shapes(
         copy = torch.empty_like(x)
         record: dict[str, Any] = {"shape": list(shape), "megabytes": x.nbytes / 1e6}
         for work, ready in (("training", training_step), ("inference", inference)):
-            runs = {"copy": partial(copy.copy_, x)}
+            runs: dict[str, Callable[[], object]] = {"copy": partial(copy.copy_, x)}
             runs |= {name: ready(*pair) for name, pair in pairs.items()}
             record[work] = medians(interleaved(runs, rounds))
             if work == "training":

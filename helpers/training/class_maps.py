@@ -41,7 +41,12 @@ def class_maps(
 
 
 def set_matrix(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Tensor:
-    """One confusion matrix, (classes, classes), of maps of any sizes. Introduced in notebook 05."""
+    """One confusion matrix, (classes, classes), of maps of any sizes. Introduced in notebook 05.
+
+    >>> set_matrix([np.array([[0, 1]]), np.array([[1]])], [np.array([[0, 0]]), np.array([[1]])], 2)
+    tensor([[1, 1],
+            [0, 1]])
+    """
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for seen, truth in zip(maps, truths, strict=True):
         matrix += confusion_matrix(seen, truth, classes, ignore_index=UNKNOWN)

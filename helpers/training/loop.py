@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from tqdm import tqdm
 
 from ..files import fingerprint, write_atomically
@@ -142,7 +143,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.memory_format = memory_format_for(self.model, self.device)
-        self.model.to(self.device).to(memory_format=self.memory_format)
+        self.model.to(self.device).to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.steps_per_epoch = -(-len(self.train.labels) // self.recipe.batch)
         self.optimiser = make_optimiser(self.model, self.recipe)
         self.scheduler = make_scheduler(self.optimiser, self.recipe, self.steps_per_epoch)
@@ -179,7 +180,7 @@ class _Training:
         history.train_loss.append(mean)
         history.learning_rate.append(rate)
         history.seconds.append(time.perf_counter() - begin)
-        if self.recipe.schedule == "plateau":
+        if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(mean)
         self._keep_if_best()
         if _stalled(history.train_loss, self.recipe.patience):
@@ -225,10 +226,11 @@ class _Training:
 
     def _say_time_left(self, bar: tqdm) -> None:
         """Say once, by the pace of the first seconds, what is left, if that is over a minute."""
-        if time.perf_counter() < self.time_left_due:
+        if (late := time.perf_counter() - self.time_left_due) < 0:
             return
         self.time_left_due = math.inf
-        minutes = _TIME_LEFT_AFTER * (bar.total - bar.n) / (bar.n - bar.initial) / 60
+        pace = (bar.n - bar.initial) / (_TIME_LEFT_AFTER + late)
+        minutes = (bar.total - bar.n) / pace / 60
         if minutes > 1:
             bar.write(f"At this pace, training takes about {minutes:.0f} more minutes.")
 

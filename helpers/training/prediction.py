@@ -158,8 +158,8 @@ def precision(recipe: Recipe, device: torch.device) -> str:
     if device.type == "cuda":
         faster = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # younger than torch 2.11
-        faster = device.type == "cpu" and any(capabilities.get(unit) for unit in _BF16_UNITS)
+        units: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.11
+        faster = device.type == "cpu" and any(units.get(unit) for unit in _BF16_UNITS)
     return "bfloat16 autocast" if faster else "float32"
 
 

@@ -42,8 +42,8 @@ class Recipe:
     learning_rate: float
     schedule: str = "constant"
     weight_decay: float = 0.0
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    deviation: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    deviation: tuple[float, ...] = (0.5, 0.5, 0.5)
     blue_first: bool = False
     augmentation: bool = False
     unknown_dilutes: bool = False
