@@ -464,4 +464,4 @@ def test_the_time_left_is_said_once_where_it_is_over_a_minute(capsys, monkeypatc
 
     assert run(1.0, epochs=76).count("about 13 more minutes") == 1
     assert run(20.0, epochs=4).count("about 21 more minutes") == 1  # by the pace of one slow step
-    assert "minutes" not in run(1.0, epochs=7)
+    assert "minutes" not in run(1.0, epochs=5)
