@@ -156,7 +156,7 @@ def _compared(found: Sequence[Record], arm: str, reference: str, name: str) -> C
         interval,
         sign_flip_p(differences),
         verdict(differences, MARGIN),
-        detectable_difference(interval.deviation, interval.count),
+        detectable_difference(interval.std, interval.count),
     )
 
 

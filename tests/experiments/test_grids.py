@@ -155,7 +155,7 @@ def test_a_comparison_is_over_common_seeds_in_points():
     assert one.difference.half_width == pytest.approx(expected.half_width)
     assert one.p == one.corrected == pytest.approx(2 / 64)
     assert one.verdict == "matters"
-    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.deviation, 6))
+    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.std, 6))
 
 
 def test_corrected_p_values_count_the_comparisons_made_together():
