@@ -1,22 +1,20 @@
-"""The room where swapped networks are looked at: where the funnels are, and what they gave."""
+"""Networks with swapped activations: where the funnels are, and what accuracy they gave."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from .style import COLOURS, LABELS, RC, new_figure
+from .panels import FAINT, MIDDLE, beside, left_title, styled
+from .style import COLOURS, LABELS, OKABE_ITO, new_figure
 
-_styled = plt.rc_context(RC)
 
-
-@_styled
+@styled()
 def placements(
     arms: Mapping[str, Sequence[str]],
     places: Sequence[str],
@@ -29,9 +27,8 @@ def placements(
     each. scores: label -> (seeds,) in 0..1, drawn in %: a dot per run, a line from seed to seed, a
     dash for the mean. Introduced in notebook 08.
     """
-    figure, (left, right) = new_figure(
-        1, 2, figsize=(11, 0.75 * len(arms) + 1.3), sharey=True, width_ratios=(3, 2)
-    )
+    size = (11, 0.75 * len(arms) + 1.3)
+    figure, (left, right) = new_figure(1, 2, figsize=size, sharey=True, width_ratios=(3, 2))
     rows = np.arange(len(arms))[::-1]
     for row, activations in zip(rows, arms.values(), strict=True):
         _squares(left, row, activations)
@@ -41,30 +38,27 @@ def placements(
     left.tick_params(length=0)
     left.spines[:].set_visible(False)
     left.set_xlabel("map that reaches the activation: channels, rows x columns")
-    _dots(right, rows, [100 * np.asarray(scores[arm], dtype=float) for arm in arms])
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+    _dots(right, rows, 100 * np.array([np.asarray(scores[arm]) for arm in arms]))
+    left_title(figure, title)
     return figure
 
 
 def _squares(axes: Axes, row: float, activations: Sequence[str]) -> None:
     """A coloured box with its activation's name for each place of one network."""
-    axes.hlines(row, 0, len(activations) - 1, color="#BBBBBB", linewidth=1.5, zorder=0)
+    axes.hlines(row, 0, len(activations) - 1, color=FAINT, linewidth=1.5, zorder=0)
     for place, name in enumerate(activations):
-        axes.add_patch(
-            Rectangle((place - 0.44, row - 0.28), 0.88, 0.56, color=COLOURS[name], linewidth=0)
-        )
-        axes.text(place, row, LABELS[name], ha="center", va="center", color="white", fontsize=9)
+        look = {"color": COLOURS[name], "linewidth": 0}
+        axes.add_patch(Rectangle((place - 0.44, row - 0.28), 0.88, 0.56, **look))
+        axes.text(place, row, LABELS[name], color="white", fontsize=9, **MIDDLE)
 
 
-def _dots(axes: Axes, rows: np.ndarray, scores: Sequence[np.ndarray]) -> None:
+def _dots(axes: Axes, rows: NDArray, scores: NDArray) -> None:
     """One line per seed through all arms; the arms share their seeds, so the lines are paired."""
-    for runs in np.stack(scores, axis=1):
-        axes.plot(runs, rows, "o-", color="#7F7F7F", linewidth=0.8, markersize=6)
-    beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
-    for row, runs in zip(rows, scores, strict=True):
-        axes.plot([runs.mean()] * 2, [row - 0.25, row + 0.25], color="black", linewidth=2.5)
-        axes.text(1.05, row, f"{runs.mean():.1f}", **beside)
-    axes.text(1.05, rows.max() + 0.45, "mean", **beside)
+    axes.plot(scores, rows, "o-", color=OKABE_ITO["grey"], linewidth=0.8, markersize=6)
+    for row, mean in zip(rows, scores.mean(1), strict=True):
+        axes.plot([mean, mean], [row - 0.25, row + 0.25], color="black", linewidth=2.5)
+        beside(axes, row, f"{mean:.1f}", x=1.05)
+    beside(axes, rows.max() + 0.45, "mean", x=1.05)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("accuracy on the test pictures (%)")
