@@ -33,15 +33,7 @@ from .condition import (
     what_a_pixel_must_beat,
 )
 from .cost import kept_tensors, price_by_level, times_in_copies
-from .curves import (
-    learning,
-    loss_over_band,
-    losses_by_setting,
-    score_by_rate,
-    score_over_epochs,
-    training_curves,
-)
-from .diagrams import PART_WIRINGS, WIRINGS, arm_diagrams, unet_shapes
+from .diagrams import PART_WIRINGS, WIRINGS, arm_diagrams, placements, unet_shapes
 from .maps import (
     iou_by_hand,
     label_maps,
@@ -50,8 +42,19 @@ from .maps import (
     predictions_beside_truth,
     scene_with_labels,
 )
-from .placements import placements
-from .runs import Difference, class_scores, difference_axis, pairs_of_runs, runs_by_arm
+from .runs import (
+    Difference,
+    class_scores,
+    difference_axis,
+    learning,
+    loss_over_band,
+    losses_by_setting,
+    pairs_of_runs,
+    runs_by_arm,
+    score_by_rate,
+    score_over_epochs,
+    training_curves,
+)
 from .scores import (
     beside_article,
     confusion_heatmap,

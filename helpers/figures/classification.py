@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from .condition import branch_rgb
-from .panels import FAINT, INK, bare, beside, draw_picture, frame, left_title, panel_row, styled
+from .panels import (
+    FAINT,
+    INK,
+    ByName,
+    bare,
+    beside,
+    draw_picture,
+    frame,
+    left_title,
+    panel_row,
+    styled,
+)
 from .style import COLOURS, LABELS, OKABE_ITO, new_figure
 
 # Zero is white; both ends are the series' colours and equally strong.
@@ -97,8 +108,8 @@ def _three_best(axes: Axes, probability: NDArray, truth: int, classes: Sequence[
 @styled()
 def predictions_by_batch(
     picture: ArrayLike,
-    batches: Mapping[str, ArrayLike],
-    in_eval: Mapping[str, ArrayLike],
+    batches: ByName,
+    in_eval: ByName,
     classes: Sequence[str],
     title: str = "",
 ) -> Figure:
@@ -128,7 +139,7 @@ def predictions_by_batch(
 
 @styled()
 def class_accuracy(
-    scores: Mapping[str, ArrayLike], counts: ArrayLike, classes: Sequence[str], title: str = ""
+    scores: ByName, counts: ArrayLike, classes: Sequence[str], title: str = ""
 ) -> Figure:
     """Each class's accuracy with every activation, +-1 standard error; sorted by last minus first.
 
@@ -162,9 +173,7 @@ def class_accuracy(
 
 
 @styled()
-def windows_before_after(
-    before: Mapping[str, ArrayLike], after: Mapping[str, ArrayLike], title: str = ""
-) -> Figure:
+def windows_before_after(before: ByName, after: ByName, title: str = "") -> Figure:
     """Every window of every funnel, untrained above trained, on one scale with zero in white.
 
     before, after: funnel -> (channels, k, k). Introduced in notebook 03.
@@ -231,9 +240,7 @@ def funnel_at_work(
 
 
 @styled()
-def winning_shares(
-    funnel: Mapping[str, ArrayLike], zero: Mapping[str, ArrayLike], title: str = ""
-) -> Figure:
+def winning_shares(funnel: ByName, zero: ByName, title: str = "") -> Figure:
     """In how many of 100 pixels T(x) beats x (dots), and in how many 0 would (dashes), by channel.
 
     funnel, zero: name -> (channels,) in 0..1. Introduced in notebook 03.

@@ -268,7 +268,7 @@ def reach_maps(maps: Mapping[str, Array]) -> Figure:
     maps: {net: (S, S)}, gradient magnitudes, S odd and the same for all. Introduced in notebook 02.
     """
     figure, axes = new_figure(1, len(maps), figsize=(3.6 * len(maps), 4.3), squeeze=False)
-    for ax, (name, values) in zip(axes[0], maps.items(), strict=True):
+    for ax, values in zip(axes[0], maps.values(), strict=True):
         # The square root lets the weak rim be seen beside the strong middle.
         draw_picture(ax, np.sqrt(values / values.max()), cmap="inferno", vmin=0, vmax=1)
         side, spread = reach(values)

@@ -34,8 +34,8 @@ def times_in_copies(
 ) -> Figure:
     """Time over the size of the tensor, in copies of that tensor: a row for each machine.
 
-    machines: label -> records as `evaluation.timing.over_shapes` gives them; floors: work -> name -> the least
-    number of copies. Introduced in notebook 07.
+    machines: label -> records as `evaluation.timing.over_shapes` gives them; floors: work ->
+    name -> the least number of copies. Introduced in notebook 07.
     """
     shape = {"figsize": (11, 4.3 * len(machines)), "sharey": True, "sharex": True}
     figure, grid = new_figure(len(machines), 2, squeeze=False, **shape)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 from matplotlib import colormaps
@@ -16,8 +17,8 @@ from scipy.ndimage import distance_transform_cdt
 from .panels import (
     MIDDLE,
     WHITE_EDGE,
+    ByName,
     arm_label,
-    draw_photo,
     draw_picture,
     legend_below,
     panel_row,
@@ -77,13 +78,30 @@ def _stripes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & (stripes < max(1, period // 3))
 
 
-def _legend_of_classes(figure: Figure, maps: Iterable[ArrayLike], classes: Sequence[str]) -> None:
-    """One row below: the classes that occur in the maps, and unknown."""
-    present = np.unique(np.concatenate([np.unique(labels) for labels in maps]))
+def _draw(axes: Axes, array: ArrayLike, classes: Sequence[str]) -> None:
+    """A label map (H, W) in its colours, or a photograph (H, W, 3), shrunk smoothly."""
+    if np.ndim(array) == 2:
+        draw_picture(axes, label_image(array, classes))
+    else:
+        draw_picture(axes, array, interpolation="antialiased")  # also a smaller PNG
+
+
+def _map_grid(
+    lines: Sequence[Sequence[ArrayLike]], classes: Sequence[str], height: float, title: str
+) -> tuple[Figure, NDArray]:
+    """A grid of photographs and label maps over a legend of the classes that occur."""
+    shape = {"figsize": (11, height), "squeeze": False}
+    figure, grid = new_figure(len(lines), len(lines[0]), **shape)
+    for axes, array in zip(grid.flat, chain(*lines), strict=True):
+        _draw(axes, array, classes)
+    maps = [np.unique(array) for array in chain(*lines) if np.ndim(array) == 2]
+    present = np.unique(np.concatenate(maps))
     handles = [Patch(color=class_colour(classes[i]), label=classes[i]) for i in present if i >= 0]
     if present[0] < 0:
         handles.append(Patch(facecolor="white", edgecolor=HATCH, hatch="////", label="unknown"))
     legend_below(figure, handles, handlelength=1.2, handletextpad=0.4, columnspacing=1.2)
+    figure.suptitle(title)
+    return figure, grid
 
 
 # --- maps beside photographs ------------------------------------------------------------------
@@ -100,7 +118,8 @@ def scene_with_labels(
     Introduced in notebook 04.
     """
     figure, axes = new_figure(2, 2, figsize=(9.5, 7.4))
-    draw_photo(axes[0, 0], photo, "photograph")
+    _draw(axes[0, 0], photo, REGIONS)
+    axes[0, 0].set_title("photograph")
     for panel, labels, classes, name in (
         (axes[0, 1], np.asarray(regions), REGIONS, "regions"),
         (axes[1, 0], np.asarray(surfaces), SURFACES, "surfaces"),
@@ -158,13 +177,7 @@ def pictures_over_labels(
 
     Each picture is (H, W, 3), uint8 or 0..1, each map (H, W) integers. Introduced in notebook 04.
     """
-    figure, axes = new_figure(2, len(pictures), figsize=(11, 4.1), squeeze=False)
-    for (above, below), picture, one in zip(axes.T, pictures, labels, strict=True):
-        draw_photo(above, picture)
-        draw_picture(below, label_image(one, classes))
-    _legend_of_classes(figure, labels, classes)
-    figure.suptitle(title)
-    return figure
+    return _map_grid([pictures, labels], classes, 4.1, title)[0]
 
 
 @styled()
@@ -183,23 +196,15 @@ def predictions_beside_truth(
     there is no row or a row's sizes differ. Introduced in notebook 04.
     """
     _check_rows(photos, truths, predictions)
-    rows = len(photos)
-    figure, axes = new_figure(rows, 4, figsize=(11, 2.15 * rows + 0.9), squeeze=False)
-    for panels, *arrays in zip(axes, photos, truths, predictions, strict=True):
-        photo, truth, prediction = map(np.asarray, arrays)
-        draw_photo(panels[0], photo)
-        draw_picture(panels[1], label_image(truth, classes))
-        draw_picture(panels[2], label_image(prediction, classes))
-        draw_picture(panels[3], _disagreement(photo, truth, prediction, classes))
-        panels[3].set_xlabel(
-            _share_right(truth, prediction, " of the known pixels right"), fontsize=10
-        )
-    for panel, name in zip(
-        axes[0], ("photograph", "truth", "prediction", "wrong, as predicted"), strict=True
-    ):
-        panel.set_title(name)
-    _legend_of_classes(figure, (*truths, *predictions), classes)
-    figure.suptitle(title)
+    lines = [[*line, line[-1]] for line in zip(photos, truths, predictions, strict=True)]
+    figure, grid = _map_grid(lines, classes, 2.15 * len(lines) + 0.9, title)
+    for axes, line in zip(grid[:, 3], lines, strict=True):
+        axes.images[0].set_data(_disagreement(*map(np.asarray, line[:3]), classes))
+        words = _share_right(*line[1:3], " of the known pixels right")
+        axes.set_xlabel(words, fontsize=10)
+    names = ("photograph", "truth", "prediction", "wrong, as predicted")
+    for axes, name in zip(grid[0], names, strict=True):
+        axes.set_title(name)
     return figure
 
 
@@ -218,18 +223,13 @@ def maps_by_arm(
     """
     for predictions in maps.values():
         _check_rows(photos, truths, predictions)
-    rows, columns = 2 + len(maps), len(photos)
-    figure, grid = new_figure(rows, columns, figsize=(11, 1.5 * rows + 0.9), squeeze=False)
-    for panels, photo, truth, *drawn in zip(grid.T, photos, truths, *maps.values(), strict=True):
-        draw_photo(panels[0], photo)
-        for panel, labels in zip(panels[1:], (truth, *drawn), strict=True):
-            draw_picture(panel, label_image(labels, classes))
-        for panel, prediction in zip(panels[2:], drawn, strict=True):
-            panel.set_xlabel(_share_right(truth, prediction), fontsize=10)
-    for panel, name in zip(grid[:, 0], ("photograph", "truth", *maps), strict=True):
-        panel.set_ylabel(arm_label(name))
-    _legend_of_classes(figure, sum(map(list, maps.values()), [*truths]), classes)
-    figure.suptitle(title)
+    lines = [photos, truths, *maps.values()]
+    figure, grid = _map_grid(lines, classes, 1.5 * len(lines) + 0.9, title)
+    for row, predictions in zip(grid[2:], maps.values(), strict=True):
+        for axes, truth, prediction in zip(row, truths, predictions, strict=True):
+            axes.set_xlabel(_share_right(truth, prediction), fontsize=10)
+    for axes, name in zip(grid[:, 0], ("photograph", "truth", *maps), strict=True):
+        axes.set_ylabel(arm_label(name))
     return figure
 
 
@@ -270,18 +270,14 @@ def _disagreement(
 
 
 @styled()
-def label_maps(
-    maps: Mapping[str, ArrayLike], classes: Sequence[str] = REGIONS, title: str = ""
-) -> Figure:
+def label_maps(maps: ByName, classes: Sequence[str] = REGIONS, title: str = "") -> Figure:
     """Label maps (h, w) side by side, each under its name, unknown hatched.
 
     Introduced in notebook 05.
     """
-    figure, row = panel_row(maps, 0.8 * 11 / len(maps) + 0.7)
-    for panel, name, labels in row:
-        draw_picture(panel, label_image(labels, classes), name)
-    _legend_of_classes(figure, maps.values(), classes)
-    figure.suptitle(title)
+    figure, grid = _map_grid([list(maps.values())], classes, 0.8 * 11 / len(maps) + 0.7, title)
+    for axes, name in zip(grid[0], maps, strict=True):
+        axes.set_title(name)
     return figure
 
 

@@ -12,10 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation
 from numpy.typing import ArrayLike
 
 from .style import COLOURS, LABELS, OKABE_ITO, RC, new_figure
+
+Point = tuple[float, float]
+ByName = Mapping[str, ArrayLike]
 
 FAINT, INK, GREY = "#BBBBBB", "#1A1A1A", "#555555"
 WHITE_EDGE = [withStroke(linewidth=3, foreground="white")]
@@ -47,7 +49,7 @@ def change_colour(change: float) -> str:
 def panel_row(
     items: Mapping[str, Any], height: float, title: str = "", **settings: Any
 ) -> tuple[Figure, list[tuple[Axes, str, Any]]]:
-    """A figure of 11 inches with one panel for each item: (axes, name, value) from left to right."""
+    """A figure of 11 inches, and (axes, name, value) for each item, from left to right."""
     settings = {"figsize": (11, height), "squeeze": False} | settings
     figure, grid = new_figure(1, len(items), **settings)
     left_title(figure, title)
@@ -73,22 +75,15 @@ def draw_picture(axes: Axes, picture: ArrayLike, title: str = "", **look: Any) -
         axes.set_title(title)
 
 
-def draw_photo(axes: Axes, photo: ArrayLike, title: str = "") -> None:
-    """A photograph, shrunk smoothly: that also makes a smaller PNG."""
-    draw_picture(axes, photo, title, interpolation="antialiased")
-
-
 def frame(axes: Axes) -> None:
     """A faint frame around a panel, whose picture may be white at its rim."""
     axes.spines[:].set(visible=True, color=FAINT)
 
 
-def note(
-    axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **look: Any
-) -> Annotation:
+def note(axes: Axes, text: str, at: Point, offset: Point, **look: Any) -> None:
     """Write a text `offset` points away from a place in data coordinates."""
     look = {"textcoords": "offset points", "va": "center"} | look
-    return axes.annotate(text, at, offset, **look)
+    axes.annotate(text, at, offset, **look)
 
 
 def beside(axes: Axes, row: float, text: str, x: float = 1.03, **look: Any) -> None:
@@ -96,19 +91,24 @@ def beside(axes: Axes, row: float, text: str, x: float = 1.03, **look: Any) -> N
     axes.text(x, row, text, transform=axes.get_yaxis_transform(), va="center", **look)
 
 
-def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """A name instead of a tick for each of the rows 0, 1, 2 ..."""
+def row_chart(
+    names: Sequence[str], size: tuple[float, float, float], xlabel: str, title: str
+) -> tuple[Figure, Axes]:
+    """A figure with a named row for each of 0, 1, 2 ..., the first on top.
+
+    size: its width, and its height by row and besides, in inches.
+    """
+    width, by_row, besides = size
+    figure, axes = new_figure(figsize=(width, by_row * len(names) + besides))
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
+    axes.set(xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
+    axes.set_title(title, loc="left")
+    return figure, axes
 
 
 def arrow(
-    axes: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    size: float = 11,
-    bend: float = 0,
-    **look: Any,
+    axes: Axes, start: Point, end: Point, size: float = 11, bend: float = 0, **look: Any
 ) -> None:
     """An arrow in data coordinates with a head of `size` points, bowed to one side by `bend`."""
     shape = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}", "mutation_scale": size}

@@ -1,4 +1,4 @@
-"""Scores of label maps: the confusion matrix, IoU by class and by image, one score by many rules."""
+"""Scores: the confusion matrix, IoU by class and by image, one score by several rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
 from .maps import REGIONS, class_colour
-from .panels import FAINT, MIDDLE, arrow, change_colour, name_rows, note, styled
+from .panels import FAINT, MIDDLE, ByName, Point, arrow, change_colour, note, row_chart, styled
 from .style import COLOURS, LABELS, OKABE_ITO, new_figure
 
 
@@ -55,7 +55,8 @@ def scored_in_ways(scores: Mapping[str, float], title: str = "") -> Figure:
     """
     values = [100 * value for value in scores.values()]
     first = values[0]
-    figure, axes = new_figure(figsize=(10, 0.5 * len(values) + 1.1))
+    xlabel = "score (%); in brackets: points away from the first"
+    figure, axes = row_chart(list(scores), (10, 0.5, 1.1), xlabel, title)
     axes.axvline(first, color="black", linestyle=":", linewidth=1)
     for row, value in enumerate(values):
         change = _rounded(value - first)
@@ -64,11 +65,7 @@ def scored_in_ways(scores: Mapping[str, float], title: str = "") -> Figure:
         axes.plot(value, row, "o", color=colour, markersize=9)
         text = f"{value:.1f}  ({change:+.1f})" if row else f"{value:.1f}"
         note(axes, text, (max(value, first), row), (9, 0), color=colour)
-    name_rows(axes, list(scores))
-    axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xlim(min(0, *values), 1.18 * max(*values, 1))
-    axes.set_xlabel("score (%); in brackets: points away from the first")
-    axes.set_title(title, loc="left")
     return figure
 
 
@@ -105,18 +102,14 @@ def split_by_metric(
     return figure
 
 
-def _write_change(
-    axes: Axes, at: tuple[float, float], offset: tuple[float, float], change: float, **look: str
-) -> None:
+def _write_change(axes: Axes, at: Point, offset: Point, change: float, **look: str) -> None:
     change = _rounded(change)
     look |= {"color": change_colour(change), "fontweight": "bold"}
     note(axes, f"{change:+.1f}", at, offset, fontsize=12, **look)
 
 
 @styled()
-def iou_bars(
-    scores: Mapping[str, ArrayLike], classes: Sequence[str] = REGIONS, title: str = ""
-) -> Figure:
+def iou_bars(scores: ByName, classes: Sequence[str] = REGIONS, title: str = "") -> Figure:
     """IoU of each class by one or more rules, and their means: one group of bars per class.
 
     `scores` gives for each rule (C,) values in 0 .. 1, drawn in %. NaN is an absent class, left out
@@ -130,7 +123,10 @@ def iou_bars(
             )
     thick = 0.8 / len(scores)
     colours = [*map(class_colour, classes), "black"]
-    figure, axes = new_figure(figsize=(9, (0.2 + 0.24 * len(scores)) * len(colours) + 1))
+    size = (9, 0.2 + 0.24 * len(scores), 1)
+    figure, axes = row_chart([*classes, "mean"], size, "IoU (%)", title)
+    axes.set_xlim(0, 108)
+    axes.get_yticklabels()[-1].set_fontweight("bold")
     for series, found in enumerate(scores.values()):
         values = 100 * np.asarray(found, dtype=float)
         mean = np.nanmean(values) if (~np.isnan(values)).any() else np.nan
@@ -138,25 +134,13 @@ def iou_bars(
             y = row + (series + 0.5) * thick - 0.4
             _iou_bar(axes, y, value, thick, (*to_rgb(colour), 0.25 if series else 1.0))
     if len(scores) > 1:
-        figure.legend(handles=_rules(scores), loc="outside upper right", ncols=len(scores))
-    name_rows(axes, [*classes, "mean"])
-    axes.get_yticklabels()[-1].set_fontweight("bold")
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 108), xlabel="IoU (%)")
-    axes.set_title(title, loc="left")
+        looks = ({"fc": (0, 0, 0, 0.25 if number else 1), "ec": "black"} for number in range(9))
+        handles = [Patch(label=name, **look) for name, look in zip(scores, looks, strict=False)]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(scores))
     return figure
 
 
-def _rules(names: Sequence[str] | Mapping[str, ArrayLike]) -> list[Patch]:
-    """The legend: the first rule's bars are solid, the others' pale with an edge."""
-    faces = [(0, 0, 0, 0.25 if place else 1.0) for place in range(len(names))]
-    pairs = zip(faces, names, strict=True)
-    return [Patch(facecolor=face, edgecolor="black", label=name) for face, name in pairs]
-
-
-def _iou_bar(
-    axes: Axes, y: float, value: float, thick: float, face: tuple[float, float, float, float]
-) -> None:
+def _iou_bar(axes: Axes, y: float, value: float, thick: float, face: tuple[float, ...]) -> None:
     """One bar with its number, or the words that stand for it."""
     if np.isnan(value):
         axes.text(1, y, "absent", va="center", fontsize=9, color="#777777")
@@ -212,7 +196,7 @@ def beside_article(
     mean is the dot, the bar ends at the maximum. Introduced in notebook 05.
     """
     names = [*(f"article, {LABELS[name]}" for name in article), *measured]
-    figure, axes = new_figure(figsize=(10, 0.45 * len(names) + 1.2))
+    figure, axes = row_chart(names, (10, 0.45, 1.2), "mean IoU (%)", title)
     for row, (name, pair) in enumerate(article.items()):
         (mean, most), colour = 100 * np.asarray(pair), COLOURS[name]
         axes.plot([mean, most], [row, row], color=colour, linewidth=5, alpha=0.5)
@@ -223,9 +207,6 @@ def beside_article(
         axes.plot(value, row, "D", color="black", markersize=8)
         note(axes, f"{value:.1f}", (value, row), (9, 0))
     axes.axhline(len(article) - 0.5, color=FAINT, linewidth=1)
-    name_rows(axes, names)
-    axes.invert_yaxis()
     highest = max(*(100 * most for _, most in article.values()), *here)
-    axes.set(xlim=(min(0, *here), 1.2 * highest), xlabel="mean IoU (%)")
-    axes.set_title(title, loc="left")
+    axes.set_xlim(min(0, *here), 1.2 * highest)
     return figure

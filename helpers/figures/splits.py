@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .maps import HATCH, class_colour
-from .panels import MIDDLE, WHITE_EDGE, name_rows, note, styled
+from .panels import MIDDLE, WHITE_EDGE, ByName, note, row_chart, styled
 from .style import OKABE_ITO, new_figure
 
 # Nine sources: neighbours in the sorted split far apart, the darkest for the rarest (source 4).
@@ -26,23 +26,19 @@ def class_shares(shares: Mapping[str, float], title: str = "") -> Figure:
 
     Introduced in notebook 04.
     """
-    figure, axes = new_figure(figsize=(8.5, 0.38 * len(shares) + 1))
+    figure, axes = row_chart(list(shares), (8.5, 0.38, 1), "share of all pixels (%)", title)
     for row, (name, share) in enumerate(shares.items()):
         if name == "unknown":
             axes.barh(row, 100 * share, color="white", edgecolor=HATCH, hatch="////")
         else:
             axes.barh(row, 100 * share, color=class_colour(name), edgecolor=class_colour(name))
         note(axes, f"{share:.1%}", (100 * share, row), (4, 0))
-    name_rows(axes, list(shares))
-    axes.invert_yaxis()
-    axes.set_xlabel("share of all pixels (%)")
-    axes.set_title(title, loc="left")
     return figure
 
 
 @styled()
 def sources_in_splits(
-    counts: Mapping[str, ArrayLike],
+    counts: ByName,
     sources: Sequence[int],
     parts: Sequence[str] = ("train", "validation", "test"),
     title: str = "",
@@ -62,7 +58,8 @@ def sources_in_splits(
     figure, axes = new_figure(len(counts), 1, figsize=size, squeeze=False, sharex=True)
     for panel, (name, table) in zip(axes[:, 0], counts.items(), strict=True):
         _draw_split(panel, np.asarray(table), sources)
-        name_rows(panel, parts)
+        panel.set_yticks(range(len(parts)), parts)
+        panel.tick_params(axis="y", length=0)
         panel.invert_yaxis()
         panel.set_title(name, loc="left")
     axes[-1, 0].set_xlabel("images; the number in a piece is its source")
