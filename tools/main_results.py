@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # the series is not installed, it is run where it
 from helpers import answers, of_one_size, records, size_told  # noqa: E402
 from helpers.experiments.comparison import MARGIN, Comparison  # noqa: E402
 from helpers.experiments.run import Record  # noqa: E402
-from helpers.figures.evidence import Difference, difference_axis  # noqa: E402
+from helpers.figures import Difference, difference_axis  # noqa: E402
 from helpers.figures.style import png  # noqa: E402
 
 BEGIN, END = "<!-- results: written by `make results` -->\n", "<!-- end of the results -->"

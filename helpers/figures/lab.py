@@ -1,4 +1,4 @@
-"""Static twins of the widgets: telling states side by side, for pages where nothing moves."""
+"""Static fallback of the widgets: chosen states side by side, for pages where nothing moves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from .activations import Curve, broken
-from .style import COLOURS, LABELS, LINES, RC, new_figure
+from .panels import FAINT, draw_picture, frame, legend_below, styled
+from .style import COLOURS, LABELS, LINES, new_figure
 
 Picture = NDArray[np.uint8]
 
@@ -38,21 +39,16 @@ def panel_rows(
     figure, grid = new_figure(len(rows), len(titles), **shape)
     for line, (state, pictures) in zip(grid, rows.items(), strict=True):
         for place, (axes, title) in enumerate(zip(line, titles, strict=True)):
-            _show_panel(axes, pictures[title], notes[state][place] if notes else "")
+            draw_picture(axes, pictures[title])
+            frame(axes)
+            axes.set_xlabel(notes[state][place] if notes else "", fontsize=11)
         line[0].set_ylabel(state, fontsize=11)
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=12)
-    handles = [Patch(color=colour, label=name) for name, colour in (legend or {}).items()]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
+    if legend:
+        handles = [Patch(color=colour, label=name) for name, colour in legend.items()]
+        legend_below(figure, handles, fontsize=10)
     return figure
-
-
-def _show_panel(axes: Axes, picture: Picture, note: str) -> None:
-    axes.imshow(picture, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="#BBBBBB")
-    axes.set_xlabel(note, fontsize=11)
 
 
 # --- the activation explorer: curves, slopes, and a picture's answers --------------------------
@@ -92,15 +88,15 @@ def explorer_axes(figure: Figure | SubFigure) -> ExplorerAxes:
     At this size a step in x is as long as one in f(x), so that a slope looks like what it is.
     """
     place = {"left": 0.04, "right": 0.995, "top": 0.92, "bottom": 0.11, "wspace": 0.18}
-    with plt.rc_context(RC):
+    with styled():
         grid = figure.add_gridspec(1, 3, width_ratios=[4.6, 4, 4.2], **place)
         values, slopes = (figure.add_subplot(grid[0, column]) for column in (0, 1))
         large, small = (_picture_axes(figure, grid[0, 2], side) for side in (2, 3))
     values.set(xlim=(-4, 4), ylim=(-2.75, 4.75), xlabel="input $x$", title="value $f(x)$")
     slopes.set(xlim=(-4, 4), ylim=(-0.7, 2.2), xlabel="input $x$", title="slope $f\\,'(x)$")
     for axes in (values, slopes):
-        axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
-        axes.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+        axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+        axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
     return ExplorerAxes(values, slopes, large, small)
 
 
@@ -157,9 +153,8 @@ def explorer_touch(axes: ExplorerAxes, functions: Sequence[Explored]) -> list[Ar
             drawn += panel.plot(x, y, "o", clip_on=False, **look)
     for panel in (axes.values, axes.slopes):
         if functions:
-            drawn.append(
-                panel.axvline(functions[0].at[0], color="black", linewidth=0.8, linestyle=":")
-            )
+            line = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+            drawn.append(panel.axvline(functions[0].at[0], **line))
     return drawn
 
 
