@@ -6,13 +6,16 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval import kernel
 
 from tools import notebooks
 
@@ -24,6 +27,27 @@ def small_notebook() -> nbformat.NotebookNode:
         new_code_cell("1 + 1"),
     ]
     return new_notebook(cells=cells)
+
+
+# --- kernels of the tests -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kernels have TCP ports there")
+def test_a_kernel_of_nbval_starts_whichever_ports_others_take(monkeypatch):
+    taken = []
+
+    class Taken(socket.socket):
+        """A port that another process takes as soon as it was found free."""
+
+        def close(self) -> None:
+            self.listen()
+            taken.append(self)
+
+    ports = SimpleNamespace(**vars(socket) | {"socket": Taken})
+    monkeypatch.setattr("jupyter_client.connect.socket", ports)
+    manager, client = kernel.start_new_kernel(30, kernel.CURRENT_ENV_KERNEL_NAME)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
 
 
 # --- staleness ----------------------------------------------------------------------------------

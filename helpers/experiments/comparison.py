@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -17,9 +17,10 @@ from ..evaluation.intervals import (
     sign_flip_p,
     verdict,
 )
+from ..training.recipes import Recipe
 from .grids import CONTROLS, GRIDS, SIDE_CONTROLS, SWAP
 from .recorded import records
-from .run import Record
+from .run import Record, Run
 from .store import Store
 
 MARGIN = 1.0
@@ -28,6 +29,9 @@ MARGIN = 1.0
 REFERENCES = ("relu", "frelu")
 ARMS = (*SWAP, *CONTROLS, *SIDE_CONTROLS)
 POINTS = 100  # per cent of a share
+FREE = ("arm", "activation", "seed", "grid", "setting", "side_by_side")
+"""What may differ between compared runs: the arm, the pairing, names of tables, the last digits."""
+
 ARTICLE_SIZE = "224x224, width 32"
 
 SCORES = {
@@ -117,8 +121,8 @@ def compare(
     """Each (arm, reference) of `pairs`, Holm's correction over them all; pairs without two common
     seeds are left out.
 
-    Raises ValueError for arms that were measured on other data or pictures of another size, and
-    what `by_seed` and `score` raise. Introduced in notebook 06.
+    Raises ValueError for arms that were trained on other data, by another recipe, at another size
+    or in another number format, and what `by_seed` and `score` raise. Introduced in notebook 06.
     """
     return _corrected(
         [one for arm, reference in pairs if (one := _compared(found, arm, reference, name))]
@@ -161,12 +165,34 @@ def _compared(found: Sequence[Record], arm: str, reference: str, name: str) -> C
 
 
 def _check_alike(found: Sequence[Record]) -> None:
-    for what in ("data", "task", "train", "test", "size"):
-        if len(kinds := {str(record[what]) for record in found}) > 1:
-            raise ValueError(
-                f"records with {what} {' and '.join(sorted(kinds))} can't be compared: choose "
-                "those of one kind, or train your own on the same data."
-            )
+    conditions = [_conditions(record) for record in found]
+    differing = {
+        what: " and ".join(sorted(kinds))
+        for what in (conditions[0] if conditions else ())
+        if len(kinds := {str(each[what]) for each in conditions}) > 1
+    }
+    if differing:
+        told = ", ".join(f"{what} {kinds}" for what, kinds in differing.items())
+        raise ValueError(
+            f"records with {told} can't be compared: choose those of one kind, or train your own "
+            "in the same way."
+        )
+
+
+def _conditions(record: Record) -> Record:
+    """What compared runs must share: all that was asked but the arm and the seed, and the number
+    format.
+
+    A setting that is younger than the record is at its default. A LeNet's width is its arm's.
+    """
+    asked = _settings(Run, record) | _settings(Recipe, record["recipe"])
+    free = {"recipe", *FREE} | ({"width"} if record["size"] is None else set())
+    shared = {what: value for what, value in asked.items() if what not in free}
+    return shared | {what: record.get(what) for what in ("recipe_version", "dtype")}
+
+
+def _settings(kind: type[Run] | type[Recipe], told: Record) -> Record:
+    return {field.name: told.get(field.name, field.default) for field in fields(kind)}
 
 
 # --- for the terminal ---------------------------------------------------------------------------
@@ -182,7 +208,8 @@ def tables(grid: str, store: Store | None = None) -> dict[str, list[Record]]:
         size += f", width {record['width']}" if size else ""
         of = "" if record["train"] is None else f"{record['train']} images"
         data = "" if record["data"] != "stand-in data" else record["data"]
-        words = [record["task"], record["setting"], size, of, data]
+        number_format = "" if record["dtype"] == "float32" else record["dtype"]
+        words = [record["task"], record["setting"], size, of, data, number_format]
         parted.setdefault(", ".join(word for word in words if word), []).append(record)
     return parted
 

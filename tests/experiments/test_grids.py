@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -137,7 +139,8 @@ def test_with_a_gpu_the_unets_run_at_full_size(monkeypatch):
 def recorded(arm: str, seed: int, accuracy: float, grid: str = "lenet-swap", **changes) -> dict:
     (run, *_) = runs_of(grid)
     metrics = {"accuracy": accuracy, "accuracy_train_mode": accuracy / 2}
-    head = {"schema": SCHEMA, "name": f"{grid}{arm}{seed}{changes}", **run.asked}
+    name = f"{grid}{arm}{seed}{changes}"
+    head = {"schema": SCHEMA, "name": name, **run.asked, "dtype": "float32"}
     return head | {"arm": arm, "seed": seed, "metrics": metrics} | changes
 
 
@@ -190,12 +193,45 @@ def test_the_size_of_a_unet_is_told_and_whether_it_is_the_articles():
 
 
 @pytest.mark.parametrize(
-    ("what", "value"), [("data", "stand-in data"), ("train", 400), ("size", [64, 64])]
+    "changes",
+    [
+        {"data": "stand-in data"},
+        {"train": 400},
+        {"size": [64, 64]},
+        {"protocol": "fair"},
+        {"label_resize": "nearest"},
+        {"dtype": "bfloat16 autocast"},
+        {"recipe_version": 2},
+    ],
 )
-def test_arms_on_unlike_data_are_not_compared(what, value):
-    others = [run | {what: value} for run in FRELU]
-    with pytest.raises(ValueError, match=f"records with {what} .* can't be compared"):
-        comparison.compare(RELU + others, [("frelu", "relu")])
+def test_arms_trained_under_other_conditions_are_not_compared(changes):
+    ((what, value),) = changes.items()
+    kinds = " and ".join(sorted([str(RELU[0][what]), str(value)]))
+    with pytest.raises(ValueError, match=f"records with {what} {re.escape(kinds)} can't be"):
+        comparison.compare(RELU + [run | changes for run in FRELU], [("frelu", "relu")])
+
+
+def test_arms_trained_by_other_recipes_are_not_compared():
+    longer = [recorded("frelu", seed, 0.7, "lenet-long") for seed in range(5)]
+    said = "records with epochs 2 and 20, batch 4 and 64, learning_rate 0.001 and 0.016, schedule"
+    with pytest.raises(ValueError, match=said):
+        comparison.compare(RELU + longer, [("frelu", "relu")])
+
+
+def test_unets_of_another_width_are_not_compared():
+    unets = [run | {"size": [128, 160], "width": 16} for run in RELU + FRELU]
+    assert comparison.compare(unets, [("frelu", "relu")])
+    wider = [run | {"width": 32} if run["arm"] == "frelu" else run for run in unets]
+    with pytest.raises(ValueError, match="records with width 16 and 32 can't"):
+        comparison.compare(wider, [("frelu", "relu")])
+
+
+def test_controls_and_a_readers_own_runs_are_compared_with_the_recorded_ones():
+    own = [run | {"side_by_side": 1, "activation": "frelu"} for run in FRELU]
+    wide = [recorded("relu_wide", s, 0.57, "lenet-controls", width=19) for s in range(10)]
+    older = [{k: v for k, v in run.items() if k != "side_by_side"} for run in RELU]
+    pairs = [("frelu", "relu"), ("relu_wide", "relu")]
+    assert len(comparison.compare(older + own + wide, pairs)) == 2
 
 
 def test_a_score_that_is_not_there_lists_the_others():
@@ -232,9 +268,10 @@ def test_without_records_a_report_says_how_to_get_them(tmp_path):
 
 def test_tables_part_what_must_not_be_mixed(tmp_path):
     store = Store(tmp_path)
-    for record in [RELU[0], recorded("relu", 0, 0.5, train=100, data="stand-in data")]:
+    other = {"train": 100, "data": "stand-in data", "dtype": "bfloat16 autocast"}
+    for record in [RELU[0], recorded("relu", 0, 0.5, **other)]:
         store.append(record)
     assert list(comparison.tables("lenet-swap", store)) == [
         "cifar10",
-        "cifar10, 100 images, stand-in data",
+        "cifar10, 100 images, stand-in data, bfloat16 autocast",
     ]
