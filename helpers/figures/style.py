@@ -44,7 +44,7 @@ RC = {
 }
 
 
-def new_figure(rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Axes]:
+def new_figure(rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Any]:
     """A figure and its axes in the series' style; `settings` go to `plt.subplots`."""
     with plt.rc_context(RC):
         return plt.subplots(rows, columns, **settings)
