@@ -16,6 +16,7 @@ from .panels import (
     FAINT,
     INK,
     ByName,
+    Look,
     bare,
     beside,
     draw_picture,
@@ -80,7 +81,7 @@ def predictions(
     """
     pictures = rgb(images)
     lines = -(-len(pictures) // columns)
-    shape = {"figsize": (11, 2.75 * lines + 0.4), "height_ratios": [2.6, 1] * lines}
+    shape: Look = {"figsize": (11, 2.75 * lines + 0.4), "height_ratios": [2.6, 1] * lines}
     figure, grid = new_figure(2 * lines, columns, squeeze=False, **shape)
     for axes in grid.flat:
         bare(axes)
@@ -98,7 +99,7 @@ def _three_best(axes: Axes, probability: NDArray, truth: int, classes: Sequence[
     best = np.argsort(-probability)[:3]
     for row, k in enumerate(best):
         colour = RIGHT if k == truth else WRONG
-        text = {"va": "center", "fontsize": 9, "color": colour}
+        text: Look = {"va": "center", "fontsize": 9, "color": colour}
         axes.barh(row, probability[k], height=0.75, color=colour, alpha=0.25)
         axes.text(0.02, row, classes[k], **text)
         axes.text(1, row, f"{probability[k]:.0%}", ha="right", **text)
@@ -119,7 +120,7 @@ def predictions_by_batch(
     -> (C,). A bar holds the middle 90 % of the batches, the dash is their median.
     Introduced in notebook 03.
     """
-    shape = {"figsize": (11, 3.9), "width_ratios": [1.1, *[2.4] * len(batches)]}
+    shape: Look = {"figsize": (11, 3.9), "width_ratios": [1.1, *[2.4] * len(batches)]}
     figure, (first, *panels) = new_figure(1, 1 + len(batches), **shape)
     draw_picture(first, rgb(picture))
     rows = np.arange(len(classes))
@@ -155,9 +156,9 @@ def class_accuracy(
     axes.hlines(rows, values.min(0), values.max(0), color=FAINT, linewidth=1.5, zorder=1)
     shifts = 0.16 * (np.arange(len(scores)) - (len(scores) - 1) / 2)  # whiskers hide no other
     for name, dots, error, shift in zip(scores, values, errors, shifts, strict=True):
-        look = {"color": COLOURS[name], "markersize": 7, "clip_on": False, "zorder": 3}
+        look: Look = {"color": COLOURS[name], "markersize": 7, "clip_on": False, "zorder": 3}
         axes.errorbar(dots, rows + shift, xerr=error, fmt="o", **look)
-        above = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
+        above: Look = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
         axes.annotate(LABELS[name], (dots[-1], rows[-1] + shift), color=COLOURS[name], **above)
     for row, change in enumerate(values[-1] - values[0]):
         beside(axes, row, f"{change:+.1f}")
@@ -181,9 +182,9 @@ def windows_before_after(before: ByName, after: ByName, title: str = "") -> Figu
     pairs = {name: (np.asarray(before[name]), np.asarray(after[name])) for name in before}
     limit = max(np.abs(both).max() for both in pairs.values())
     columns = max(len(windows) for windows, _ in pairs.values())
-    ratios = {"width_ratios": [2.4, *[1] * columns], "height_ratios": [1, 1, 0.2] * len(pairs)}
-    size = (11, 1.4 * len(pairs) + 1)
-    figure, grid = new_figure(3 * len(pairs), 1 + columns, figsize=size, **ratios)
+    shape: Look = {"figsize": (11, 1.4 * len(pairs) + 1), "width_ratios": [2.4, *[1] * columns]}
+    heights = [1, 1, 0.2] * len(pairs)
+    figure, grid = new_figure(len(heights), 1 + columns, height_ratios=heights, **shape)
     for axes in grid.flat:
         bare(axes)
     for place, (name, both) in enumerate(pairs.items()):  # each third line is a gap
@@ -206,7 +207,7 @@ def _row_name(axes: Axes, name: str) -> None:
 
 def _diverging_bar(figure: Figure, grid: NDArray, limit: float) -> None:
     scale = ScalarMappable(Normalize(-limit, limit), DIVERGING)
-    place = {"location": "bottom", "aspect": 60, "shrink": 0.5, "pad": 0.03}
+    place: Look = {"location": "bottom", "aspect": 60, "shrink": 0.5, "pad": 0.03}
     bar = figure.colorbar(scale, ax=grid, label="weight", **place)
     bar.set_ticks([-limit, 0, limit], labels=[f"{-limit:.2f}", "0", f"{limit:.2f}"])
 
@@ -222,7 +223,7 @@ def funnel_at_work(
     """
     x, condition = np.asarray(x), np.asarray(condition)
     limit = np.quantile(np.abs([x, condition]), 0.99)
-    signed = {"cmap": DIVERGING, "norm": Normalize(-limit, limit)}
+    signed: Look = {"cmap": DIVERGING, "norm": Normalize(-limit, limit)}
     columns = 1 + len(x)
     figure, grid = new_figure(3, columns, figsize=(11, 11 / columns * 3 + 0.7))
     draw_picture(grid[0, 0], rgb(picture))
@@ -251,7 +252,7 @@ def winning_shares(funnel: ByName, zero: ByName, title: str = "") -> Figure:
         wins, negative = 100 * np.asarray(share), 100 * np.asarray(zero[name])
         channel = np.arange(1, len(wins) + 1)
         axes.vlines(channel, wins, negative, color=FAINT, linewidth=1.5, zorder=1)
-        dash = {"markersize": 13, "markeredgewidth": 2.5, "clip_on": False}
+        dash: Look = {"markersize": 13, "markeredgewidth": 2.5, "clip_on": False}
         axes.plot(channel, negative, "_", color=COLOURS["relu"], **dash)
         axes.plot(channel, wins, "o", color=COLOURS["frelu"], markersize=8, clip_on=False)
         axes.set(title=name, xlabel="channel", ylim=(0, 100), xlim=(0.3, len(wins) + 0.7))

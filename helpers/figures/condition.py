@@ -13,7 +13,7 @@ from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from .panels import FAINT, MIDDLE, bare, draw_picture, frame
+from .panels import FAINT, MIDDLE, Look, bare, draw_picture, frame
 from .style import COLOURS, OKABE_ITO, label_line, new_figure
 
 Array = NDArray[np.floating]
@@ -124,7 +124,7 @@ def signed_pictures(rows: Mapping[str, Mapping[str, Array]], limit: float = LIMI
 def signed_picture(ax: Axes, values: Array, limit: float = LIMIT) -> None:
     """Draw (H, W) signed values without ticks. Introduced in notebook 02."""
     smooth = "nearest" if max(values.shape) <= 64 else "auto"  # small pictures show their pixels
-    scale = {"cmap": SIGNED, "vmin": -limit, "vmax": limit, "interpolation_stage": "data"}
+    scale: Look = {"cmap": SIGNED, "vmin": -limit, "vmax": limit, "interpolation_stage": "data"}
     draw_picture(ax, values, interpolation=smooth, **scale)
 
 
@@ -163,7 +163,7 @@ def compare_windows(
     x: (H, W); windows: {name: (k, k)}; conditions: {name: (H, W)}, the same names.
     Introduced in notebook 02.
     """
-    shape = {"figsize": (2.3 * len(windows), 6.3), "height_ratios": [0.62, 1, 1]}
+    shape: Look = {"figsize": (2.3 * len(windows), 6.3), "height_ratios": [0.62, 1, 1]}
     figure, axes = new_figure(3, len(windows), squeeze=False, **shape)
     for (top, middle, bottom), (name, window) in zip(axes.T, windows.items(), strict=True):
         condition = conditions[name]
@@ -229,7 +229,7 @@ def _mark(ax: Axes, row: int, column: int, side: int) -> None:
 
 
 def _outline(ax: Axes, row: float, column: float, half: float, width: float) -> None:
-    look = {"fill": False, "edgecolor": OKABE_ITO["yellow"], "linewidth": width, "zorder": 3}
+    look: Look = {"fill": False, "edgecolor": OKABE_ITO["yellow"], "linewidth": width, "zorder": 3}
     ax.add_patch(Rectangle((column - half, row - half), 2 * half, 2 * half, **look))
 
 
@@ -272,7 +272,8 @@ def reach_maps(maps: Mapping[str, Array]) -> Figure:
         # The square root lets the weak rim be seen beside the strong middle.
         draw_picture(ax, np.sqrt(values / values.max()), cmap="inferno", vmin=0, vmax=1)
         side, spread = reach(values)
-        middle, lines = len(values) // 2, {"fill": False, "linewidth": 1.8}
+        lines: Look = {"fill": False, "linewidth": 1.8}
+        middle = len(values) // 2
         corner = (middle - side / 2, middle - side / 2)
         ax.add_patch(Rectangle(corner, side, side, edgecolor="white", linestyle="--", **lines))
         ax.add_patch(Circle((middle, middle), spread, edgecolor=OKABE_ITO["sky"], **lines))

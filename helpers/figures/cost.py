@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from .panels import GREY, MIDDLE, beside, panel_row
+from .panels import GREY, MIDDLE, Look, beside, panel_row
 from .style import COLOURS, LABELS, OKABE_ITO, label_line, new_figure
 
 NAMES = {
@@ -19,7 +19,7 @@ NAMES = {
     "copied": "FReLU, copied",
     "fast": "FReLU, fast",
 }
-_LINES = {
+_LINES: dict[str, Look] = {
     "relu": {"color": COLOURS["relu"], "marker": "o"},
     "mish": {"color": COLOURS["mish"], "marker": "s", "linestyle": "--"},
     "copied": {"color": COLOURS["frelu"], "marker": "X", "linestyle": ":"},
@@ -37,7 +37,7 @@ def times_in_copies(
     machines: label -> records as `evaluation.timing.over_shapes` gives them; floors: work ->
     name -> the least number of copies. Introduced in notebook 07.
     """
-    shape = {"figsize": (11, 4.3 * len(machines)), "sharey": True, "sharex": True}
+    shape: Look = {"figsize": (11, 4.3 * len(machines)), "sharey": True, "sharex": True}
     figure, grid = new_figure(len(machines), 2, squeeze=False, **shape)
     for line, (label, records) in zip(grid, machines.items(), strict=True):
         for axes, (work, title) in zip(line, _WORKS.items(), strict=True):
@@ -64,9 +64,9 @@ def _draw_copies(
     last = megabytes.argmax()
     ends = []
     for name, look in _LINES.items():
-        copies = np.array([record[work][name] / record[work]["copy"] for record in records])
-        axes.plot(megabytes, copies, markersize=5, **look)
-        ends.append((copies[last], name))
+        times = np.array([record[work][name] / record[work]["copy"] for record in records])
+        axes.plot(megabytes, times, markersize=5, **look)
+        ends.append((times[last], name))
     _label_ends(axes, megabytes[last], ends)
 
 

@@ -18,6 +18,7 @@ from .panels import (
     INK,
     MIDDLE,
     ByName,
+    Look,
     arm_colour,
     arm_label,
     arrow,
@@ -47,7 +48,7 @@ def unet_shapes(steps: Sequence[Step], title: str = "") -> Figure:
     for step in range(len(steps)):
         _unet_box(axes, x[step], -level[step], half[step], steps[step])
     flow = [(*pair, {"color": "black", "zorder": 3}) for pair in pairwise(range(len(steps)))]
-    skip = {"color": FAINT, "linestyle": "--", "zorder": 0}
+    skip: Look = {"color": FAINT, "linestyle": "--", "zorder": 0}
     for a, b, look in (*flow, *((*pair, skip) for pair in _skips(level))):
         ends = (x[a] + half[a], -level[a]), (x[b] - half[b], -level[b])
         arrow(axes, *ends, shrinkA=1, shrinkB=1, **look)
@@ -140,7 +141,8 @@ def arm_diagrams(wirings: Mapping[str, Wiring], columns: int = 2) -> Figure:
 
 def _draw_wiring(axes: Axes, wiring: Wiring) -> None:
     line = (wiring.convolution, *wiring.before, *wiring.branch, wiring.join)
-    look, edge = {"size": 10, "color": INK, "lw": 1.2}, _BOX / 2 + 0.03
+    look: Look = {"size": 10, "color": INK, "lw": 1.2}
+    edge = _BOX / 2 + 0.03
     for place, name in enumerate(line):
         _draw_box(axes, place, name)
         end = place + 1 - edge if place + 1 < len(line) else place + 0.55
@@ -153,7 +155,7 @@ def _draw_box(axes: Axes, place: int, name: str) -> None:
     joins = {"ReLU": "#FFFFFF", "max": "#F9D9C2", "+": "#F9D9C2"}
     part = "#E8E8E8" if "conv" in name else "#CFE8F7" if "BN" in name else "#D5EFE5"
     style = "round,pad=0.02,rounding_size=0.12"
-    look = {"boxstyle": style, "fc": joins.get(name, part), "ec": INK}
+    look: Look = {"boxstyle": style, "fc": joins.get(name, part), "ec": INK}
     axes.add_patch(FancyBboxPatch((place - _BOX / 2, -0.3), _BOX, 0.6, **look))
     axes.text(place, 0, name, fontsize=8 if "\n" in name else 10, **MIDDLE)
 
@@ -191,7 +193,7 @@ def _squares(axes: Axes, row: float, activations: Sequence[str]) -> None:
     """A coloured box with its activation's name for each place of one network."""
     axes.hlines(row, 0, len(activations) - 1, color=FAINT, linewidth=1.5, zorder=0)
     for place, name in enumerate(activations):
-        look = {"color": arm_colour(name), "linewidth": 0}
+        look: Look = {"color": arm_colour(name), "linewidth": 0}
         axes.add_patch(Rectangle((place - 0.44, row - 0.28), 0.88, 0.56, **look))
         axes.text(place, row, arm_label(name), color="white", fontsize=9, **MIDDLE)
 

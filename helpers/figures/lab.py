@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from .activations import Curve, broken
-from .panels import FAINT, draw_picture, frame, legend_below, styled
+from .panels import FAINT, Look, draw_picture, frame, legend_below, styled
 from .style import COLOURS, LABELS, LINES, new_figure
 
 Picture = NDArray[np.uint8]
@@ -35,7 +35,7 @@ def panel_rows(
     side = min(10.75 / len(titles), 2.6)
     tall = [max(p.shape[0] / p.shape[1] for p in pictures.values()) for pictures in rows.values()]
     size = (side * len(titles), sum(side * ratio + 0.25 for ratio in tall) + 0.5)
-    shape = {"figsize": size, "height_ratios": tall, "squeeze": False}
+    shape: Look = {"figsize": size, "height_ratios": tall, "squeeze": False}
     figure, grid = new_figure(len(rows), len(titles), **shape)
     for line, (state, pictures) in zip(grid, rows.items(), strict=True):
         for place, (axes, title) in enumerate(zip(line, titles, strict=True)):
@@ -87,7 +87,7 @@ def explorer_axes(figure: Figure | SubFigure) -> ExplorerAxes:
 
     At this size a step in x is as long as one in f(x), so that a slope looks like what it is.
     """
-    place = {"left": 0.04, "right": 0.995, "top": 0.92, "bottom": 0.11, "wspace": 0.18}
+    place: Look = {"left": 0.04, "right": 0.995, "top": 0.92, "bottom": 0.11, "wspace": 0.18}
     with styled():
         grid = figure.add_gridspec(1, 3, width_ratios=[4.6, 4, 4.2], **place)
         values, slopes = (figure.add_subplot(grid[0, column]) for column in (0, 1))
@@ -102,7 +102,7 @@ def explorer_axes(figure: Figure | SubFigure) -> ExplorerAxes:
 
 def _picture_axes(figure: Figure | SubFigure, place: SubplotSpec, side: int) -> list[Axes]:
     cells = place.subgridspec(side, side, wspace=0.05, hspace=0.08 * side)
-    panels = [figure.add_subplot(cell) for cell in cells]
+    panels = [figure.add_subplot(cells[cell]) for cell in np.ndindex(side, side)]
     for axes in panels:
         axes.set_axis_off()
         axes.set_aspect("equal")
@@ -120,8 +120,8 @@ def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int
     It is number `place`, from 0, of `count`. Introduced in notebook 01.
     """
     curve, colour, label = each.curve, COLOURS[each.curve.name], LABELS[each.curve.name]
-    style = {"color": colour, "linestyle": LINES[curve.name]}
-    name = {"color": colour, "transform": axes.values.transAxes, "fontsize": 12}
+    style: Look = {"color": colour, "linestyle": LINES[curve.name]}
+    name: Look = {"color": colour, "transform": axes.values.transAxes, "fontsize": 12}
     return [
         *axes.values.plot(curve.x, curve.y, **style),
         *axes.slopes.plot(curve.x, broken(curve.slope), **style),
@@ -131,7 +131,7 @@ def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int
 
 
 def _panel(panel: Axes, name: str, picture: Picture, colour: str) -> list[Artist]:
-    centred = {"transform": panel.transAxes, "ha": "center", "va": "bottom", "fontsize": 11}
+    centred: Look = {"transform": panel.transAxes, "ha": "center", "va": "bottom", "fontsize": 11}
     return [
         panel.imshow(picture, interpolation="nearest"),
         panel.text(0.5, 1.01, name, color=colour, **centred),
@@ -149,11 +149,11 @@ def explorer_touch(axes: ExplorerAxes, functions: Sequence[Explored]) -> list[Ar
         ends = np.array([-1, 1]) * 1.2 / np.hypot(1, slope)
         drawn += axes.values.plot(x + ends, value + slope * ends, color="black", linewidth=1.2)
         for panel, y in ((axes.values, value), (axes.slopes, slope)):
-            look = {"color": colour, "markeredgecolor": "black", "markersize": 8}
+            look: Look = {"color": colour, "markeredgecolor": "black", "markersize": 8}
             drawn += panel.plot(x, y, "o", clip_on=False, **look)
     for panel in (axes.values, axes.slopes):
         if functions:
-            line = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+            line: Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
             drawn.append(panel.axvline(functions[0].at[0], **line))
     return drawn
 

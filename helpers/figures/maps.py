@@ -18,6 +18,7 @@ from .panels import (
     MIDDLE,
     WHITE_EDGE,
     ByName,
+    Look,
     arm_label,
     draw_picture,
     legend_below,
@@ -90,7 +91,7 @@ def _map_grid(
     lines: Sequence[Sequence[ArrayLike]], classes: Sequence[str], height: float, title: str
 ) -> tuple[Figure, NDArray]:
     """A grid of photographs and label maps over a legend of the classes that occur."""
-    shape = {"figsize": (11, height), "squeeze": False}
+    shape: Look = {"figsize": (11, height), "squeeze": False}
     figure, grid = new_figure(len(lines), len(lines[0]), **shape)
     for axes, array in zip(grid.flat, chain(*lines), strict=True):
         _draw(axes, array, classes)
@@ -199,9 +200,10 @@ def predictions_beside_truth(
     lines = [[*line, line[-1]] for line in zip(photos, truths, predictions, strict=True)]
     figure, grid = _map_grid(lines, classes, 2.15 * len(lines) + 0.9, title)
     for axes, line in zip(grid[:, 3], lines, strict=True):
-        axes.images[0].set_data(_disagreement(*map(np.asarray, line[:3]), classes))
-        words = _share_right(*line[1:3], " of the known pixels right")
-        axes.set_xlabel(words, fontsize=10)
+        photo, truth, prediction = map(np.asarray, line[:3])
+        axes.images[0].set_data(_disagreement(photo, truth, prediction, classes))
+        words = " of the known pixels right"
+        axes.set_xlabel(_share_right(truth, prediction, words), fontsize=10)
     names = ("photograph", "truth", "prediction", "wrong, as predicted")
     for axes, name in zip(grid[0], names, strict=True):
         axes.set_title(name)
@@ -303,9 +305,9 @@ def iou_by_hand(truth: ArrayLike, prediction: ArrayLike, title: str = "") -> Fig
     for panel, name, (mask, colour) in row:
         _draw_counted(panel, mask, OKABE_ITO[colour])
         panel.set_title(f"{name}: {mask.sum()}", fontweight="bold")
-    part, all_of_it = (truth & prediction).sum(), (truth | prediction).sum()
-    value = f"{part} / {all_of_it}"
-    value += f" = {part / all_of_it:.3f}" if all_of_it else ": no such class, NaN"
+    part, union = (truth & prediction).sum(), (truth | prediction).sum()
+    value = f"{part} / {union}"
+    value += f" = {part / union:.3f}" if union else ": no such class, NaN"
     figure.supxlabel(f"IoU = intersection / union = {value}", fontsize=14)
     figure.suptitle(title)
     return figure
@@ -319,6 +321,6 @@ def _draw_counted(axes: Axes, mask: NDArray[np.bool_], colour: str) -> None:
         face = (*to_rgb(colour), 0.55) if mask[y, x] else "white"
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="#888888", linewidth=1))
         if mask[y, x]:
-            axes.text(x + 0.5, y + 0.5, number[y, x], fontsize=13, **MIDDLE)
+            axes.text(x + 0.5, y + 0.5, str(number[y, x]), fontsize=13, **MIDDLE)
     axes.set(xlim=(-0.05, width + 0.05), ylim=(height + 0.05, -0.05), aspect="equal")
     axes.axis("off")

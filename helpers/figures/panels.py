@@ -18,10 +18,11 @@ from .style import COLOURS, LABELS, OKABE_ITO, RC, new_figure
 
 Point = tuple[float, float]
 ByName = Mapping[str, ArrayLike]
+Look = dict[str, Any]  # keywords for matplotlib
 
 FAINT, INK, GREY = "#BBBBBB", "#1A1A1A", "#555555"
 WHITE_EDGE = [withStroke(linewidth=3, foreground="white")]
-MIDDLE = {"ha": "center", "va": "center"}
+MIDDLE: Look = {"ha": "center", "va": "center"}
 
 
 @contextmanager
@@ -111,8 +112,8 @@ def arrow(
     axes: Axes, start: Point, end: Point, size: float = 11, bend: float = 0, **look: Any
 ) -> None:
     """An arrow in data coordinates with a head of `size` points, bowed to one side by `bend`."""
-    shape = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}", "mutation_scale": size}
-    axes.add_patch(FancyArrowPatch(start, end, **shape, **look))
+    shape: Look = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}"}
+    axes.add_patch(FancyArrowPatch(start, end, mutation_scale=size, **shape, **look))
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], **look: Any) -> None:

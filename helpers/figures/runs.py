@@ -15,6 +15,7 @@ from .panels import (
     FAINT,
     INK,
     ByName,
+    Look,
     arm_colour,
     arm_label,
     beside,
@@ -85,9 +86,9 @@ def training_curves(
     return figure
 
 
-def _plot_epochs(axes: Axes, values: Sequence[float], colour: str, line: str) -> None:
-    marker = "." if len(values) < 20 else None
-    epochs = np.arange(1, len(values) + 1)
+def _plot_epochs(axes: Axes, values: ArrayLike, colour: str, line: str) -> None:
+    epochs = np.arange(1, np.size(values) + 1)
+    marker = "." if len(epochs) < 20 else None
     axes.plot(epochs, values, line, color=OKABE_ITO[colour], marker=marker)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -96,15 +97,16 @@ def _plot_epochs(axes: Axes, values: Sequence[float], colour: str, line: str) ->
 
 def _name_end(axes: Axes, name: str, values: Sequence[float], colour: str, side: int) -> None:
     """The name above (side 1) or below (-1) the curve's end."""
-    look = {"ha": "right", "va": "bottom" if side > 0 else "top", "color": OKABE_ITO[colour]}
+    look: Look = {"ha": "right", "va": "bottom" if side > 0 else "top", "color": OKABE_ITO[colour]}
     note(axes, name, (len(values), values[-1]), (0, 9 * side), **look)
 
 
 def _mark_epoch(axes: Axes, epoch: int, value: float) -> None:
     axes.plot(epoch, value, "o", color="black", zorder=4)
-    line = {"arrowstyle": "-", "color": "black", "linewidth": 1}
-    place = {"textcoords": "axes fraction", "ha": "right", "va": "baseline", "arrowprops": line}
-    note(axes, f"kept: epoch {epoch}, {value:.1f} %", (epoch, value), (0.98, 0.06), **place)
+    line: Look = {"arrowstyle": "-", "color": "black", "linewidth": 1}
+    place: Look = {"textcoords": "axes fraction", "ha": "right", "va": "baseline"}
+    text = f"kept: epoch {epoch}, {value:.1f} %"
+    note(axes, text, (epoch, value), (0.98, 0.06), arrowprops=line, **place)
 
 
 @styled()

@@ -13,7 +13,18 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
 from .maps import REGIONS, class_colour
-from .panels import FAINT, MIDDLE, ByName, Point, arrow, change_colour, note, row_chart, styled
+from .panels import (
+    FAINT,
+    MIDDLE,
+    ByName,
+    Look,
+    Point,
+    arrow,
+    change_colour,
+    note,
+    row_chart,
+    styled,
+)
 from .style import COLOURS, LABELS, OKABE_ITO, new_figure
 
 
@@ -134,8 +145,10 @@ def iou_bars(scores: ByName, classes: Sequence[str] = REGIONS, title: str = "") 
             y = row + (series + 0.5) * thick - 0.4
             _iou_bar(axes, y, value, thick, (*to_rgb(colour), 0.25 if series else 1.0))
     if len(scores) > 1:
-        looks = ({"fc": (0, 0, 0, 0.25 if number else 1), "ec": "black"} for number in range(9))
-        handles = [Patch(label=name, **look) for name, look in zip(scores, looks, strict=False)]
+        handles = [
+            Patch(facecolor=(0, 0, 0, 0.25 if series else 1), edgecolor="black", label=name)
+            for series, name in enumerate(scores)
+        ]
         figure.legend(handles=handles, loc="outside upper right", ncols=len(scores))
     return figure
 
@@ -169,7 +182,7 @@ def iou_by_image(table: ArrayLike, classes: Sequence[str] = REGIONS, title: str 
     means = np.where(filled, table, 0).sum(1) / filled.sum(1).clip(min=1)
     figure, axes = new_figure(figsize=(11, 0.36 * len(classes) + 1.4))
     picture = np.ma.masked_invalid(table[np.argsort(-means, kind="stable")].T)
-    scale = {"cmap": "cividis", "vmin": 0, "vmax": 100}
+    scale: Look = {"cmap": "cividis", "vmin": 0, "vmax": 100}
     drawn = axes.imshow(picture, aspect="auto", interpolation="nearest", **scale)
     axes.hlines(np.arange(1, len(classes)) - 0.5, -0.5, len(table) - 0.5, "white", linewidth=2)
     axes.set_yticks(range(len(classes)), classes)

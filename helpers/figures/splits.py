@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from .maps import HATCH, class_colour
-from .panels import MIDDLE, WHITE_EDGE, ByName, note, row_chart, styled
+from .panels import MIDDLE, WHITE_EDGE, ByName, Look, note, row_chart, styled
 from .style import OKABE_ITO, new_figure
 
 # Nine sources: neighbours in the sorted split far apart, the darkest for the rarest (source 4).
@@ -70,16 +70,16 @@ def sources_in_splits(
 
 
 def _draw_split(axes: Axes, table: NDArray, sources: Sequence[int]) -> None:
-    seen = {"edgecolor": "white", "linewidth": 0.8}
-    unseen = seen | {"edgecolor": "black", "hatch": "///"}
+    seen: Look = {"edgecolor": "white", "linewidth": 0.8}
+    unseen: Look = seen | {"edgecolor": "black", "hatch": "///"}
     for part, row in enumerate(table):
         left = 0
         for column in np.flatnonzero(row):
             images, look = row[column], seen if table[0, column] else unseen
-            colour = _SOURCE_COLOURS[column % len(_SOURCE_COLOURS)]
+            colour = _SOURCE_COLOURS[int(column) % len(_SOURCE_COLOURS)]
             axes.barh(part, images, left=left, color=colour, **look)
             if images >= 0.01 * table.sum(1).max():
-                look = {"fontweight": "bold", "path_effects": WHITE_EDGE} | MIDDLE
-                axes.text(left + images / 2, part, sources[column], **look)
+                bold: Look = {"fontweight": "bold", "path_effects": WHITE_EDGE}
+                axes.text(left + images / 2, part, str(sources[int(column)]), **bold, **MIDDLE)
             left += images
         note(axes, f"{left}", (left, part), (5, 0))

@@ -16,7 +16,7 @@ VALUES = st.floats(-9, 9, allow_subnormal=False)
 
 
 @given(arrays(float, (3, 4), elements=VALUES), st.floats(0.1, 9))
-def test_zero_is_black_on_every_scale_and_signs_are_told_apart(values, limit):
+def test_zero_is_black_on_every_scale_and_signs_differ(values, limit):
     values[0, 0] = 0.0
     colours = figures.signed_rgb(values, limit).astype(int)
     assert colours.shape == (3, 4, 3)
