@@ -1,6 +1,5 @@
 """CIFAR-10 and Stanford Background: real where they can be had, stand-in data where not."""
 
-from .cifar10 import Cifar10, Images, load_cifar10
-from .download import DownloadError
-from .prepared import DataError
-from .stanford import Scenes, Stanford, load_stanford
+import lazy_loader  # figures take the classes' colours from here, without torch
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

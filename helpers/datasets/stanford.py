@@ -16,12 +16,13 @@ from torch import Tensor
 
 from ..session import current_profile, data_directory
 from . import resize, standin_stanford, stanford_release as release
+from .classes import REGIONS, SURFACES
 from .download import Remote, try_download
 from .prepared import DataError, complete, read_array
 
 CLASSES = {
-    "regions": ("sky", "tree", "road", "grass", "water", "building", "mountain", "foreground"),
-    "surfaces": ("sky", "horizontal", "vertical"),
+    "regions": REGIONS,
+    "surfaces": SURFACES,
     "layers": (),  # numbers of regions within one picture, for display
 }
 ARCHIVE = Remote(

@@ -13,24 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
+from ..datasets.classes import CLASS_COLOURS, REGIONS, SURFACES
 from .style import LABELS, OKABE_ITO, RC, new_figure
 
-# One colour per class through the whole series. Neighbours in an image differ in lightness too, so
-# that the maps stay readable for colour-blind eyes and in a grey print (a test measures it).
-CLASS_COLOURS = {
-    "sky": OKABE_ITO["sky"],
-    "tree": OKABE_ITO["green"],
-    "road": "#4D4D4D",
-    "grass": OKABE_ITO["yellow"],
-    "water": OKABE_ITO["blue"],
-    "building": OKABE_ITO["orange"],
-    "mountain": OKABE_ITO["purple"],
-    "foreground": OKABE_ITO["vermilion"],
-    "horizontal": "#DDCC77",
-    "vertical": "#882255",
-}
-REGIONS = tuple(CLASS_COLOURS)[:8]
-SURFACES = ("sky", "horizontal", "vertical")
 _HATCH, _FAINT = (0.55, 0.55, 0.55), "#BBBBBB"
 _EDGE = (withStroke(linewidth=3, foreground="white"),)
 _styled = plt.rc_context(RC)  # text takes its size when it is written, not when the figure is made
