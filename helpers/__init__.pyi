@@ -28,19 +28,17 @@ from .evaluation import (
     verdict as verdict,
 )
 from .experiments import (
-    LossWindows as LossWindows,
     Run as Run,
-    answers as answers,
-    by_seed as by_seed,
     compare as compare,
+    means as means,
     of_one_size as of_one_size,
     own_runs as own_runs,
+    record as record,
     recorded_lenet as recorded_lenet,
     recorded_maps as recorded_maps,
     records as records,
     run_grid as run_grid,
-    score as score,
-    size_told as size_told,
+    size_in_words as size_in_words,
 )
 from .nn import (
     ACTIVATIONS as ACTIVATIONS,

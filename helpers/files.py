@@ -6,11 +6,15 @@ import hashlib
 import os
 import platform
 import subprocess
+import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,6 +65,42 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.system(),
     }
+
+
+def circumstances() -> dict[str, Any]:
+    """Where this process computes, as a record keeps it: versions, machine, threads."""
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "helpers": f"{package_version()}, sources {_digest_of_decisive_sources()}",
+    }
+    processor = {
+        "processor": cpu_name(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+    }
+    return {"versions": versions, "machine": processor, "threads": torch.get_num_threads()}
+
+
+def package_version() -> str:
+    """The version in pyproject.toml, or that of the installed package."""
+    if root := repository():
+        return tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    try:
+        return version("funnel-series")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def _digest_of_decisive_sources() -> str:
+    """Eight digits that stand for the modules that decide what a run measures."""
+    folder, digest = Path(__file__).resolve().parent, hashlib.sha256()
+    for name in ("nn", "training", "evaluation/iou.py"):
+        for path in sorted([folder / name, *(folder / name).rglob("*.py")]):
+            digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()[:8]
 
 
 def cpu_name() -> str:

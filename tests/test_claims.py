@@ -12,17 +12,18 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import helpers
-from helpers.experiments import Comparison, answers, by_seed, compare
-from helpers.experiments.run import Record
+from helpers.datasets.classes import REGIONS
+from helpers.experiments import ARTICLE_B, PARTS, QUESTIONS, compare
 from tools import main_results, notebooks
 
-METRICS = FAIR, ARTICLES = "mean IoU, fair", "mean IoU, article's"
-TRAIN_MODE = "accuracy in train mode"
-ARMS = ("relu", "frelu", "dw_bn_relu")
-SWAP = ("relu", "mish", "frelu")
+METRICS = FAIR, ARTICLES = "miou", "miou_article"
+TRAIN_MODE = "accuracy_train_mode"
+ARMS = ["relu", "frelu", "dw_bn_relu"]
+SWAP = ["relu", "mish", "frelu"]
 CLAIMS: list[tuple[str, str, Callable[[], bool]]] = []
 
 
@@ -40,32 +41,36 @@ def claim(notebook: str, sentence: str) -> Callable:
 def text_of(notebook: str) -> str:
     if notebook == "README":
         return " ".join(main_results.README.read_text("utf-8").split())
-    return " ".join(" ".join(cells_of(notebook, "markdown")).split())
+    return " ".join(" ".join(markdown_of(notebook)).split())
 
 
-def cells_of(notebook: str, kind: str) -> list[str]:
+def markdown_of(notebook: str) -> list[str]:
     (path,) = [p for p in notebooks.stored_notebooks() if p.stem.startswith(notebook)]
-    return [c.source for c in notebooks.read(path).cells if c.cell_type == kind]
+    return [c.source for c in notebooks.read(path).cells if c.cell_type == "markdown"]
 
 
-def lenets() -> list[Record]:
-    return helpers.records("lenet-swap") + helpers.records("lenet-controls")
+def lenets() -> pd.DataFrame:
+    return helpers.records("lenet-swap", "lenet-controls")
 
 
-def unets(grid: str, setting: str, task: str = "regions") -> list[Record]:
-    found = [r for r in helpers.records(grid) if (r["task"], r["setting"]) == (task, setting)]
-    return helpers.of_one_size(found)
+def unets(grid: str, setting: str, task: str = "regions") -> pd.DataFrame:
+    asked = "task == @task and setting == @setting"
+    return helpers.of_one_size(helpers.records(grid).query(asked))
 
 
-def one(found: list[Record], arm: str, reference: str, name: str = "accuracy") -> Comparison:
-    (made,) = compare(found, [(arm, reference)], name)
-    return made
+def one(runs: pd.DataFrame, arm: str, reference: str, score: str = "accuracy") -> pd.Series:
+    return compare(runs, [(arm, reference)], score).iloc[0]
 
 
-def pairs(found: list[Record], arm: str, reference: str, name: str = "accuracy") -> np.ndarray:
+def pairs(runs: pd.DataFrame, arm: str, reference: str, score: str = "accuracy") -> np.ndarray:
     """The differences seed by seed."""
-    ours, theirs = by_seed(found, arm, name), by_seed(found, reference, name)
-    return np.array([ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()])
+    by_seed = runs.pivot(index="seed", columns="arm", values=score)
+    return (by_seed[arm] - by_seed[reference]).dropna().to_numpy()
+
+
+def mean_of(runs: pd.DataFrame, score: str, arms: list[str] = SWAP) -> pd.Series:
+    """The mean of each arm."""
+    return runs.groupby("arm")[score].mean()[arms]
 
 
 @claim("03", "Over forty seeds FReLU leads ReLU and Mish in every pair")
@@ -77,15 +82,12 @@ def _() -> bool:
 # --- 03: learning rates -----------------------------------------------------------------------
 
 
-def rates() -> dict[float, list[Record]]:
-    found: dict[float, list[Record]] = {}
-    for record in helpers.records("lenet-rate"):
-        found.setdefault(record["recipe"]["learning_rate"], []).append(record)
-    return found
+def rates() -> dict[float, pd.DataFrame]:
+    return dict(iter(helpers.records("lenet-rate").groupby("learning_rate")))
 
 
 def at_rate(rate: float, arm: str) -> np.ndarray:
-    return np.array(list(by_seed(rates()[rate], arm).values()))
+    return rates()[rate].query("arm == @arm")["accuracy"].to_numpy()
 
 
 @claim("03", "All three do best at the same one of these four rates, the article's own")
@@ -130,7 +132,7 @@ def _() -> bool:
 def steps() -> dict[str, float]:
     chain = ("relu", "bn_relu", "dw_bn_relu", "frelu")
     made = zip(("BatchNorm", "depth", "funnel"), pairwise(chain), strict=True)
-    return {name: one(lenets(), arm, before).difference.mean for name, (before, arm) in made}
+    return {name: one(lenets(), arm, before).difference for name, (before, arm) in made}
 
 
 @claim("06", "Most of the gain comes with what FReLU brings along: a BatchNorm, and one more layer")
@@ -148,46 +150,46 @@ def _() -> bool:
 @claim("06", "and yet not nothing")
 def _() -> bool:
     funnel = one(lenets(), "frelu", "dw_bn_relu")
-    return funnel.difference.low > 0 and funnel.p < 0.05 / 15  # by Holm's strictest step
+    return funnel.low > 0 and funnel.p < 0.05 / 15  # by Holm's strictest step
 
 
 @claim("06", "without the neighbourhood, about half of what FReLU has beyond BatchNorm is gone")
 def _() -> bool:
-    lost = one(lenets(), "frelu", "frelu_1x1").difference.mean
+    lost = one(lenets(), "frelu", "frelu_1x1").difference
     return 0.4 < lost / (steps()["depth"] + steps()["funnel"]) < 0.6
 
 
 @claim("06", "`sum_funnel` loses less than a point against `frelu`. By the words of section 3")
 def _() -> bool:
     made = one(lenets(), "frelu", "sum_funnel")
-    return 0 < made.difference.mean < 1 and made.verdict == "does not matter"
+    return 0 < made.difference < 1 and made.verdict == "does not matter"
 
 
 @claim("06", "adds about a point, and whether that matters is not decided")
 def _() -> bool:
     made = one(lenets(), "frelu", "dw_bn_relu")
-    return 0.5 < made.difference.mean < 1.5 and made.verdict == "not decided"
+    return 0.5 < made.difference < 1.5 and made.verdict == "not decided"
 
 
 @claim("06", "*Average-pooling* in the window's place loses most of the gain")
 def _() -> bool:
-    lost = one(lenets(), "frelu", "avg_pool_funnel").difference
-    return lost.low > one(lenets(), "frelu", "relu").difference.mean / 2
+    lost = one(lenets(), "frelu", "avg_pool_funnel")
+    return lost.low > one(lenets(), "frelu", "relu").difference / 2
 
 
 @claim("06", "costs as much as FReLU and stays far below it")
 def _() -> bool:
-    return one(lenets(), "relu_wide", "frelu").difference.high < -3
+    return one(lenets(), "relu_wide", "frelu").high < -3
 
 
-def longer() -> list[Record]:
+def longer() -> pd.DataFrame:
     return helpers.records("lenet-long")
 
 
 @claim("06", "The gain lasts: after twenty epochs it is smaller, and still matters")
 def _() -> bool:
-    late, soon = (one(found, "frelu", "relu") for found in (longer(), lenets()))
-    return late.verdict == "matters" and 0 < late.difference.mean < soon.difference.mean
+    late, soon = (one(runs, "frelu", "relu") for runs in (longer(), lenets()))
+    return late.verdict == "matters" and 0 < late.difference < soon.difference
 
 
 @claim("06", "Nearly all of it is BatchNorm's and depth's: the same layers without the wiring come")
@@ -197,7 +199,7 @@ def _() -> bool:
 )
 def _() -> bool:
     swap, layers, wiring = (one(longer(), *pair) for pair in LASTING)
-    nearly_all = layers.difference.mean > 0.8 * swap.difference.mean
+    nearly_all = layers.difference > 0.8 * swap.difference
     return (swap.verdict, wiring.verdict, nearly_all) == ("matters", "does not matter", True)
 
 
@@ -206,21 +208,17 @@ def _() -> bool:
     "after twenty epochs nothing of it is seen, though these five pairs leave room for a point",
 )
 def _() -> bool:
-    late, soon = (one(found, "mish", "relu") for found in (longer(), lenets()))
-    return late.difference.mean < 0 < soon.difference.low and late.difference.high > 1
+    late, soon = (one(runs, "mish", "relu") for runs in (longer(), lenets()))
+    return late.difference < 0 < soon.low and late.high > 1
 
 
 LASTING = (("frelu", "relu"), ("dw_bn_relu", "relu"), ("frelu", "dw_bn_relu"))
 
 
 @cache
-def family() -> dict[str, Comparison]:
-    """Notebook 06's comparisons, corrected together as it does, from its own cells."""
-    names: dict = {"answers": answers, "recorded": lenets()}
-    for begin in ("STEPS = {", "PARTS = {"):
-        (cell,) = [source for source in cells_of("06", "code") if f"\n{begin}" in source]
-        exec(cell, names)
-    return names["found"]
+def family() -> pd.DataFrame:
+    """Notebook 06's comparisons, corrected together as it does."""
+    return compare(lenets(), QUESTIONS | PARTS)
 
 
 @claim("06", "Holm's correction over all fifteen comparisons")
@@ -234,21 +232,21 @@ def _() -> bool:
     "comparisons the test leaves room for chance",
 )
 def _() -> bool:
-    made = family()["beginning as ReLU"]
-    return made.difference.high < -1 and made.corrected > 0.05
+    made = family().loc["beginning as ReLU"]
+    return made.high < -1 and made.p_holm > 0.05
 
 
 @claim("06", "The other rows are not decided")
 def _() -> bool:
-    rows = ("max-pooling", "wider window", "row and column", "no BatchNorm")
-    return {family()[row].verdict for row in rows} == {"not decided"}
+    rows = ["max-pooling", "wider window", "row and column", "no BatchNorm"]
+    return set(family().loc[rows, "verdict"]) == {"not decided"}
 
 
 @claim("06", "it is worth nothing by itself. The funnel's part is larger here, and matters")
 def _() -> bool:
     alone = one(lenets(), "bn_relu", "relu", TRAIN_MODE)
     funnel = one(lenets(), "frelu", "dw_bn_relu", TRAIN_MODE)
-    larger = funnel.difference.mean > steps()["funnel"]
+    larger = funnel.difference > steps()["funnel"]
     return (alone.verdict, funnel.verdict, larger) == ("does not matter", "matters", True)
 
 
@@ -258,7 +256,7 @@ def _() -> bool:
 def _() -> bool:
     chain = ("relu", "bn_relu", "dw_bn_relu", "frelu")
     made = [one(lenets(), arm, before, TRAIN_MODE) for before, arm in pairwise(chain)]
-    parts = [each.difference.mean for each in made]
+    parts = [each.difference for each in made]
     return parts[1] > parts[2] > parts[0] and steps()["depth"] > steps()["BatchNorm"]
 
 
@@ -275,16 +273,16 @@ def gaps(setting: str, arm: str, reference: str) -> np.ndarray:
 
 
 def last_loss(setting: str, arm: str, part: str) -> float:
-    found = unets("unet-fair", setting)
-    return float(np.mean([r["curve"][part][-1] for r in found if r["arm"] == arm]))
+    runs = unets("unet-fair", setting).query("arm == @arm")
+    return runs[f"curve_{part}"].str[-1].mean()
 
 
 @claim("04", "The runs of one activation lie about as far apart as the activations do")
 def _() -> bool:
-    found = unets("unet-fair", "augmented")
-    scores = {a: [r["curve"]["validation_score"][-1] for r in found if r["arm"] == a] for a in SWAP}
-    spread = np.mean([np.ptp(values) for values in scores.values()])
-    return 0.5 < spread / np.ptp([np.mean(values) for values in scores.values()]) < 2
+    runs = unets("unet-fair", "augmented")
+    last = runs["curve_validation_score"].str[-1].groupby(runs["arm"])
+    spread = last.agg(np.ptp)[SWAP].mean()
+    return 0.5 < spread / np.ptp(last.mean()[SWAP]) < 2
 
 
 @cache
@@ -306,7 +304,7 @@ def _() -> bool:
 
 @claim("04", "the dashed lines sink to about half of what they were, or less, while the solid ones")
 def _() -> bool:
-    arms = {record["arm"] for record in unets("unet-fair", "plain")} & set(SWAP)
+    arms = set(unets("unet-fair", "plain")["arm"]) & set(SWAP)
     by_heart = [
         last_loss("plain", arm, "train_loss") < 0.6 * last_loss("augmented", arm, "train_loss")
         and last_loss("plain", arm, "validation_loss")
@@ -326,30 +324,30 @@ def _() -> bool:
     return all(best) and gained[0] > 1 and gained[1] < 0
 
 
+def without_mountain(runs: pd.DataFrame) -> pd.Series:
+    others = [f"iou_{name}" for name in REGIONS if name != "mountain"]
+    return runs[others].mean(axis=1)
+
+
 @claim("05", "It pulls the mean down by several points in every run")
 def _() -> bool:
-    rest = [
-        100 * helpers.mean_without(r["metrics"]["fair"]["per_class"], r["classes"], "mountain")
-        - helpers.score(r, FAIR)
-        for r in unets("unet-fair", "augmented")
-    ]
-    return min(rest) > 3
+    runs = unets("unet-fair", "augmented")
+    return (without_mountain(runs) - runs[FAIR]).min() > 3
 
 
 @claim("05", "By the fair metric FReLU is ahead in these runs; by article B's metric the three lie")
 def _() -> bool:
-    found = unets("unet-fair", "augmented")
-    means = {m: [np.mean(list(by_seed(found, a, m).values())) for a in SWAP] for m in METRICS}
-    return max(means[FAIR]) == means[FAIR][2] and np.ptp(means[ARTICLES]) < 0.5
+    fair, theirs = (mean_of(unets("unet-fair", "augmented"), metric) for metric in METRICS)
+    return fair.idxmax() == "frelu" and np.ptp(theirs) < 0.5
 
 
-def of_article(setting: str, metric: str) -> dict[tuple[str, int], float]:
-    found = unets("unet-article", setting)
-    return {(r["arm"], r["seed"]): helpers.score(r, metric) for r in found}
+def of_article(setting: str, metric: str) -> pd.Series:
+    return unets("unet-article", setting).set_index(["arm", "seed"])[metric]
 
 
-def changes(after: dict, before: dict) -> np.ndarray:
-    return np.array([after[one] - before[one] for one in after.keys() & before.keys()])
+def changes(after: pd.Series, before: pd.Series) -> np.ndarray:
+    """What has both scores, by arm and seed."""
+    return (after - before).dropna().to_numpy()
 
 
 @claim("05", "the same maps lose some fifteen to twenty points by it, whatever network and split")
@@ -361,7 +359,7 @@ def _() -> bool:
 
 @claim("05", "The *recipe* costs a point or two")
 def _() -> bool:
-    plain = {(r["arm"], r["seed"]): helpers.score(r, FAIR) for r in unets("unet-fair", "plain")}
+    plain = unets("unet-fair", "plain").set_index(["arm", "seed"])[FAIR]
     lost = changes(of_article("shuffled split", FAIR), plain)
     return len(lost) > 1 and -2.5 < lost.min() <= lost.max() < 0
 
@@ -376,9 +374,7 @@ def _() -> bool:
 
 @claim("05", "by the article's own recipe, split and metric, it is not behind at all")
 def _() -> bool:
-    found = unets("unet-article", "article's split")
-    means = [np.mean(list(by_seed(found, arm, ARTICLES).values())) for arm in SWAP]
-    return max(means) == means[0]
+    return mean_of(unets("unet-article", "article's split"), ARTICLES).idxmax() == "relu"
 
 
 @claim(
@@ -395,24 +391,14 @@ def _() -> bool:
 @claim("05", "In each pair FReLU's maps name more classes")
 def _() -> bool:
     ways = [("unet-fair", "augmented"), ("unet-fair", "plain"), ("unet-article", "article's split")]
-    counted = [
-        {
-            arm: {
-                r["seed"]: sum(r["metrics"]["article"]["counted"])
-                for r in unets(*way)
-                if r["arm"] == arm
-            }
-            for arm in ("relu", "frelu")
-        }
-        for way in ways
-    ]
-    return min(changes(one["frelu"], one["relu"]).min() for one in counted) > 0
+    more = [pairs(unets(*way), "frelu", "relu", "classes_per_picture") for way in ways]
+    return np.concatenate(more).min() > 0
 
 
 @claim("06", "each of the three pairs gains by it, with and without `mountain`")
 def _() -> bool:
     found = gaps("augmented", "dw_bn_relu", "relu")
-    return len(found) == 3 and min(*found, *without_mountain("dw_bn_relu", "relu")) > 0
+    return len(found) == 3 and min(*found, *gaps_without_mountain("dw_bn_relu", "relu")) > 0
 
 
 @claim("06", "With its wiring the same layers score lower in each pair, as happens by chance")
@@ -422,17 +408,12 @@ def _() -> bool:
 
 @claim("06", "and without `mountain` not even that")
 def _() -> bool:
-    return without_mountain("frelu", "dw_bn_relu").max() > 0
+    return gaps_without_mountain("frelu", "dw_bn_relu").max() > 0
 
 
-def without_mountain(arm: str, reference: str) -> np.ndarray:
-    def rest(record: Record) -> float:
-        per_class = record["metrics"]["fair"]["per_class"]
-        return helpers.mean_without(per_class, record["classes"], "mountain")
-
-    found = unets("unet-fair", "augmented")
-    by_arm = {a: {r["seed"]: rest(r) for r in found if r["arm"] == a} for a in (arm, reference)}
-    return changes(by_arm[arm], by_arm[reference])
+def gaps_without_mountain(arm: str, reference: str) -> np.ndarray:
+    runs = unets("unet-fair", "augmented")
+    return pairs(runs.assign(rest=without_mountain(runs)), arm, reference, "rest")
 
 
 @claim("06", "where the extra layer gained in each of three pairs, it now loses in each, and FReLU")
@@ -442,8 +423,7 @@ def _() -> bool:
 
 @claim("06", "which has the same layers, lies between it and ReLU")
 def _() -> bool:
-    found = unets("unet-fair", "plain")
-    means = {a: np.mean(list(by_seed(found, a, FAIR).values())) for a in ARMS}
+    means = mean_of(unets("unet-fair", "plain"), FAIR, ARMS)
     return means["dw_bn_relu"] < means["frelu"] < means["relu"]
 
 
@@ -490,20 +470,15 @@ def _() -> bool:
 def _() -> bool:
     found = unets("unet-fair", "augmented", "surfaces")
     made = [one(found, *pair, FAIR) for pair in (*LASTING, ("frelu", "mish"))]
-    within = all(each.difference.low < 0 < each.difference.high for each in made)
+    within = all(each.low < 0 < each.high for each in made)
     undecided = {each.verdict for each in made} == {"not decided"}
     gained = gaps("augmented", "dw_bn_relu", "relu").min() > 0
     return within and undecided and gained and gaps("augmented", *ARMS[1:]).max() < 0
 
 
-def surface_costs() -> np.ndarray:
-    """What article B's metric takes from each network and class, in points."""
-    found = unets("unet-article", "article's split", "surfaces")
-    found += unets("unet-fair", "augmented", "surfaces")
-    metrics = [r["metrics"] for r in found]
-    return 100 * np.array(
-        [np.subtract(m["article"]["per_class"], m["fair"]["per_class"]) for m in metrics]
-    )
+def surfaces() -> pd.DataFrame:
+    theirs = unets("unet-article", "article's split", "surfaces")
+    return pd.concat([theirs, unets("unet-fair", "augmented", "surfaces")])
 
 
 @claim(
@@ -511,27 +486,22 @@ def surface_costs() -> np.ndarray:
     "Some four to seven points, about a third of what regions lose, and the *sky* pays most of",
 )
 def _() -> bool:
-    costs = surface_costs()
-    whole, sky = costs.mean(axis=1), costs.mean(axis=0)[0]
-    return -7 < whole.min() <= whole.max() < -4 and sky < 0.6 * costs.sum(axis=1).mean()
+    runs = surfaces()
+    whole, sky = runs[ARTICLES] - runs[FAIR], runs["iou_article_sky"] - runs["iou_sky"]
+    return -7 < whole.min() <= whole.max() < -4 and sky.mean() < 0.6 * (3 * whole).mean()
 
 
 @claim("05", "The other two classes count in every picture. Sky is missing in some")
 def _() -> bool:
-    found = unets("unet-article", "article's split", "surfaces")
-    found += unets("unet-fair", "augmented", "surfaces")
-    counted = [run["metrics"]["article"]["counted"] for run in found]
+    raw = [helpers.record(run.grid, run.Index) for run in surfaces().itertuples()]
+    counted = [one["metrics"]["article"]["counted"] for one in raw]
     return all(sky < 143 and rest == [143, 143] for sky, *rest in counted)
 
 
 @claim("05", "What is left to the article is less as well, a few points at most")
 def _() -> bool:
-    names: dict = {}
-    (cell,) = [source for source in cells_of("05", "code") if source.startswith("ARTICLE = {")]
-    exec(cell, names)
-    article = {arm: 100 * mean for arm, (mean, _) in names["ARTICLE"]["surfaces"].items()}
-    found = unets("unet-article", "article's split", "surfaces")
-    means = {a: np.mean(list(by_seed(found, a, ARTICLES).values())) for a in SWAP}
+    means = mean_of(unets("unet-article", "article's split", "surfaces"), ARTICLES)
+    article = {arm: 100 * mean for arm, (mean, _) in ARTICLE_B["surfaces"].items()}
     return all(0 < means[arm] - theirs < 4 for arm, theirs in article.items())
 
 

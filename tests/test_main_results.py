@@ -7,7 +7,7 @@ from io import BytesIO
 from PIL import Image
 
 from helpers.evaluation import intervals
-from helpers.experiments import by_seed
+from helpers.experiments import records
 from tools import main_results
 
 README = main_results.README.read_text(encoding="utf-8")
@@ -25,26 +25,26 @@ def test_the_figure_was_drawn_from_these_records():
 
 def test_a_row_is_the_paired_difference_of_its_arms():
     task = main_results.TASKS[0]
-    one = task.answers()["FReLU in ReLU's place"]
-    ours, theirs = by_seed(task.found, "frelu"), by_seed(task.found, "relu")
-    seeds = sorted(ours.keys() & theirs.keys())
-    span = intervals.paired_difference([ours[s] for s in seeds], [theirs[s] for s in seeds])
-    assert one.difference == span
-    assert f"{span.mean:+.1f} ± {span.half_width:.1f} accuracy | {len(seeds)}" in README
+    one = task.compared.loc["FReLU in ReLU's place"]
+    by_seed = task.runs.pivot(index="seed", columns="arm", values="accuracy")
+    span = intervals.paired_difference(by_seed["frelu"], by_seed["relu"])
+    assert (one.difference, one.low, one.high) == (span.mean, span.low, span.high)
+    assert f"{span.mean:+.1f} ± {span.half_width:.1f} accuracy | {len(by_seed)}" in README
 
 
 def test_changed_records_change_readme_and_figure(monkeypatch):
     before, words = main_results.block(), main_results.alternative()
-    found = main_results.TASKS[0].found
-    best = next(record for record in found if record["arm"] == "frelu")
-    best["metrics"]["accuracy"] += 0.2
-    monkeypatch.setattr(main_results, "records", lambda grid: found if "swap" in grid else [])
+    found = records("lenet-swap")
+    found.loc[found.query("arm == 'frelu'").index[0], "accuracy"] += 20
+    monkeypatch.setattr(
+        main_results, "records", lambda *grids: found if "lenet-swap" in grids else records()
+    )
     assert main_results.block() != before
     with Image.open(BytesIO(main_results.draw())) as picture:
         assert picture.text["Description"] == main_results.alternative() != words
 
 
 def test_a_question_without_records_is_named(monkeypatch):
-    monkeypatch.setattr(main_results, "records", lambda grid: [])
+    monkeypatch.setattr(main_results, "records", lambda *grids: records())
     assert "the funnel alone (U-Net, not augmented)" in main_results.waiting()
     assert "FReLU in Mish's place (LeNet)" in main_results.block()

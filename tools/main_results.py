@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
 from matplotlib import pyplot as plt
 from PIL import Image, PngImagePlugin
 
@@ -15,9 +16,8 @@ README = ROOT / "README.md"
 FIGURE = ROOT / "notebooks" / "images" / "results.png"
 sys.path.insert(0, str(ROOT))  # the series is not installed, it is run where it lies
 
-from helpers import answers, of_one_size, records, size_told  # noqa: E402
-from helpers.experiments.comparison import MARGIN, Comparison  # noqa: E402
-from helpers.experiments.run import Record  # noqa: E402
+from helpers import compare, of_one_size, records, size_in_words  # noqa: E402
+from helpers.experiments import MARGIN  # noqa: E402
 from helpers.figures import Difference, difference_axis  # noqa: E402
 from helpers.figures.style import png  # noqa: E402
 
@@ -38,21 +38,20 @@ class Task:
     unit: str
     questions: dict[str, tuple[str, str]]
     setting: str = ""
-    labels: str = "regions"
+    labels: str = "cifar10"
 
     @property
-    def found(self) -> list[Record]:
-        """The records that answer them."""
+    def runs(self) -> pd.DataFrame:
+        """The recorded runs of the arms that are asked about."""
         arms = {arm for pair in self.questions.values() for arm in pair}
-        found = [r for grid in self.grids for r in records(grid) if r["arm"] in arms]
-        if not self.setting:
-            return found
-        asked = (self.labels, self.setting)
-        return of_one_size([r for r in found if (r["task"], r["setting"]) == asked])
+        found = records(*self.grids).query("task == @self.labels and setting == @self.setting")
+        found = found[found["arm"].isin(arms)]
+        return of_one_size(found) if self.setting else found
 
-    def answers(self) -> dict[str, Comparison]:
+    @property
+    def compared(self) -> pd.DataFrame:
         """The comparisons by name, those with too few pairs left out."""
-        return answers(self.found, self.questions, self.score)
+        return compare(self.runs, self.questions, self.score)
 
 
 ON_UNET = {
@@ -93,25 +92,27 @@ TASKS = (
         "U-Net on Stanford Background's regions, held out",
         "U-Net",
         ("unet-fair",),
-        "mean IoU, fair",
+        "miou",
         "mean IoU",
         ON_UNET,
         "augmented",
+        "regions",
     ),
     Task(
         "The same U-Net, trained without augmentation",
         "U-Net, not augmented",
         ("unet-fair",),
-        "mean IoU, fair",
+        "miou",
         "mean IoU",
         ON_UNET,
         "plain",
+        "regions",
     ),
     Task(
         "U-Net on Stanford Background's surfaces, held out",
         "U-Net, surfaces",
         ("unet-fair",),
-        "mean IoU, fair",
+        "miou",
         "mean IoU",
         ON_UNET,
         "augmented",
@@ -120,9 +121,9 @@ TASKS = (
 )
 
 
-def signed(one: Comparison) -> str:
-    """The difference with its interval, as the table has it."""
-    return f"{one.difference.mean:+.1f} ± {one.difference.half_width:.1f}"
+def signed(one: pd.Series) -> str:
+    """A comparison's difference with its interval, as the table has it."""
+    return f"{one.difference:+.1f} ± {one.high - one.difference:.1f}"
 
 
 HEAD = """\
@@ -135,24 +136,23 @@ def table() -> str:
     """Markdown: one row a question."""
     lines = []
     for task in TASKS:
-        for name, one in task.answers().items():
+        for name, one in task.compared.iterrows():
             what = f"{name} (`{one.arm}` - `{one.reference}`)"
-            pairs = str(one.difference.count)
-            row = (task.title, what, f"{signed(one)} {task.unit}", pairs, one.verdict)
+            row = (task.title, what, f"{signed(one)} {task.unit}", str(one.pairs), one.verdict)
             lines.append(f"| {' | '.join(row)} |")
     return HEAD + "\n".join(lines)
 
 
 def circumstances() -> str:
     """What a number is, and where the runs were made."""
-    found = [record for task in TASKS for record in task.found]
-    machines = {f"{r['machine']['processor']}, {r['machine']['cores']} cores" for r in found}
-    torches = {r["versions"]["torch"].split("+")[0] for r in found}
-    data = {r["measured_on"]["name"] for r in found}
+    runs = [run for task in TASKS for run in task.runs.itertuples()]
+    machines = sorted({f"{run.processor}, {run.cores} cores" for run in runs})
+    torches = sorted({run.torch.split("+")[0] for run in runs})
+    copies = sorted({run.copy for run in runs})
     return (
         "Mean paired differences with 95 % intervals (Student's t); the runs of a pair share the "
-        f"seed. {len(found)} runs; {'; '.join(sorted(machines))}; torch {', '.join(torches)}; "
-        f"{'; '.join(sorted(data))}. The U-Net's size: {size_of_unet()}. A difference "
+        f"seed. {len(runs)} runs; {'; '.join(machines)}; torch {', '.join(torches)}; "
+        f"{'; '.join(copies)}. The U-Net's size: {size_of_unet()}. A difference "
         f"*matters* when its whole interval lies beyond {MARGIN:g} point, and does not "
         "when its 90 % interval lies within. Under six pairs there is no test, and the interval "
         "rests on Student's assumption alone: take it as a hint."
@@ -161,7 +161,7 @@ def circumstances() -> str:
 
 def size_of_unet() -> str:
     """The recorded U-Nets', and whether it is article B's."""
-    return size_told(next(task for task in TASKS if task.setting).found)
+    return size_in_words(next(task for task in TASKS if task.setting).runs)
 
 
 def waiting() -> str:
@@ -169,19 +169,19 @@ def waiting() -> str:
     open_questions = [
         f"{name} ({task.short})"
         for task in TASKS
-        for name in task.questions.keys() - task.answers().keys()
+        for name in task.questions.keys() - set(task.compared.index)
     ]
     return f"Still to be run: {', '.join(sorted(open_questions))}." if open_questions else ""
 
 
 def alternative() -> str:
     """What the figure shows, in words."""
-    told = [
-        f"{task.title}: " + ", ".join(f"{name} {signed(one)}" for name, one in found.items())
+    tasks = [
+        f"{task.title}: " + ", ".join(f"{name} {signed(one)}" for name, one in found.iterrows())
         for task in TASKS
-        if (found := task.answers())
+        if len(found := task.compared)
     ]
-    return f"Differences with intervals on one axis. {'; '.join(told)}."
+    return f"Differences with intervals on one axis. {'; '.join(tasks)}."
 
 
 def block() -> str:
@@ -195,13 +195,13 @@ def draw() -> bytes:
     rows = [
         Difference(
             f"{task.short}: {name}",
-            one.difference.mean,
-            one.difference.low,
-            one.difference.high,
-            f"{signed(one)}, {one.difference.count} pairs",
+            one.difference,
+            one.low,
+            one.high,
+            f"{signed(one)}, {one.pairs} pairs",
         )
         for task in TASKS
-        for name, one in task.answers().items()
+        for name, one in task.compared.iterrows()
     ]
     unit = "points: accuracy of the LeNet, mean IoU of the U-Net"
     title = f"What FReLU brings, and which part of it\nU-Net: {size_of_unet()}"

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from ..session import current_profile, data_directory
 from . import resize, standin_stanford, stanford_release
+from .classes import REGIONS, SURFACES
 from .download import Remote
 from .prepared import DataError, complete, prepared_array, read_array
 from .sources import STANDIN, Release, Sourced
 
 CLASSES = {
-    "regions": ("sky", "tree", "road", "grass", "water", "building", "mountain", "foreground"),
-    "surfaces": ("sky", "horizontal", "vertical"),
+    "regions": REGIONS,
+    "surfaces": SURFACES,
     "layers": (),  # numbers of regions within one picture, for display
 }
 PREPARED = Path("prepared", "stanford-v1")

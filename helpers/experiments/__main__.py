@@ -6,11 +6,12 @@ import argparse
 import sys
 from concurrent.futures.process import BrokenProcessPool
 
+from ..datasets import data_source
 from ..files import display_path
 from .comparison import report
 from .grids import GRIDS, Grid
 from .run import Run
-from .runner import BACKENDS, missing, run_grid, source_of, store_for
+from .runner import BACKENDS, missing, run_grid, store_for
 from .store import RecordError, Store, own_store, recorded_store
 
 
@@ -52,16 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="the grids").set_defaults(command=_list)
     status = commands.add_parser("status", help="how much of each grid is done")
     status.set_defaults(command=_status)
-    told = commands.add_parser("report", help="what the records of a grid say")
-    told.set_defaults(command=_report)
-    told.add_argument("grid", choices=GRIDS, nargs="*", help="all, unless named")
-    told.add_argument("--own", action="store_true", help="your own runs instead of the series'")
+    said = commands.add_parser("report", help="means, differences and intervals of a grid")
+    said.set_defaults(command=_report)
+    said.add_argument("grid", choices=GRIDS, nargs="*", help="all, unless named")
+    said.add_argument("--own", action="store_true", help="your own runs instead of the series'")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
     grid = GRIDS[arguments.grid]
-    source, profile = source_of(grid.dataset), grid.profile()
+    source, profile = data_source(grid.dataset), grid.profile()
     store = store_for(source, profile, arguments.own)
     runs = _chosen(grid.runs(profile, source), arguments)
     todo = missing(runs, store)

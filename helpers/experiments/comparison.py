@@ -1,12 +1,12 @@
-"""Records as tables: each arm's mean, and its paired differences against the arms of reference."""
+"""The paired comparison of arms, each arm's mean with its interval, and a grid's report of both."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from ..evaluation.intervals import (
     Interval,
@@ -19,274 +19,169 @@ from ..evaluation.intervals import (
 )
 from ..training.recipes import Recipe
 from .grids import CONTROLS, GRIDS, SIDE_CONTROLS, SWAP
-from .recorded import records
-from .run import Record, Run
 from .store import Store
+from .tables import records
 
 MARGIN = 1.0
 """Points of accuracy or mean IoU that matter, stated in notebook 06 before the first run."""
 
-REFERENCES = ("relu", "frelu")
+SCORES = ("accuracy", "accuracy_train_mode", "miou", "miou_article")
 ARMS = (*SWAP, *CONTROLS, *SIDE_CONTROLS)
-POINTS = 100  # per cent of a share
-FREE = ("arm", "activation", "seed", "grid", "setting", "side_by_side")
-"""What may differ between compared runs: the arm, the pairing, names of tables, the last digits."""
+Pairs = Mapping[str, tuple[str, str]] | Sequence[tuple[str, str]]
+COLUMNS = ["arm", "reference", "pairs", "difference", "low", "high", "p", "p_holm"]
+COLUMNS += ["detectable", "verdict"]
 
-ARTICLE_SIZE = "224x224, width 32"
+ALIKE = (
+    *("data", "task", "protocol", "train", "test", "size", "width", "split", "label_resize"),
+    *("dtype", "recipe_version", *(field.name for field in fields(Recipe))),
+)
+"""What must be the same for runs to be compared: all that was asked but arm and seed, and the
+number format. Which grid asked for a run, under which setting, changes no training; how many were
+trained side by side changes its last digits.
+"""
 
-SCORES = {
-    "accuracy": ("accuracy",),
-    "accuracy in train mode": ("accuracy_train_mode",),
-    "mean IoU, fair": ("fair", "mean_iou"),
-    "mean IoU, article's": ("article", "mean_iou"),
-}
-"""What a table may show, and where it stands among a record's metrics."""
 
+def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.DataFrame:
+    """Arms compared seed by seed: a row for each (arm, reference) that has two seeds in common.
 
-@dataclass(frozen=True)
-class Comparison:
-    """One arm against another, over the seeds that both have; all in points.
-
-    p is that of the exact sign-flip test, `corrected` Holm's over the comparisons made together;
-    both None under 6 pairs. detectable: what so many seeds would have shown, with power 80 %.
+    pairs: question -> (arm, reference), or these alone. Columns, in points: `difference` of the
+    means, `low` and `high` of its 95 % interval, `p` of the exact sign-flip test, `p_holm` after
+    Holm's correction over all rows (both NaN under 6 pairs), `detectable` (what so many pairs would
+    have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
+    differ in more than arm and seed, for two runs of one arm and seed, and for a score that the
+    runs don't have. Introduced in notebook 03.
     """
-
-    arm: str
-    reference: str
-    difference: Interval
-    p: float | None
-    verdict: str
-    detectable: float
-    corrected: float | None = None
-
-
-def score(record: Record, name: str = "accuracy") -> float:
-    """One of SCORES of a record, in points (0..100).
-
-    Raises ValueError for a score that the record doesn't have. Introduced in notebook 06.
-    """
-    value = record["metrics"]
-    for step in SCORES.get(name, (name,)):
-        if step not in value:
-            known = ", ".join(one for one, steps in SCORES.items() if steps[0] in record["metrics"])
-            raise ValueError(f"a record of {record['grid']} has no '{name}'; it has {known}.")
-        value = value[step]
-    return POINTS * value
+    if len(runs) and score not in runs:
+        known = ", ".join(name for name in SCORES if name in runs)
+        raise ValueError(f"these runs have no score '{score}'; they have {known}.")
+    named = pairs if isinstance(pairs, Mapping) else {f"{a} - {b}": (a, b) for a, b in pairs}
+    rows = {name: _compared(runs, *pair, score) for name, pair in named.items()}
+    rows = {name: row for name, row in rows.items() if row}
+    table = pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
+    return table.assign(p=table["p"].astype(float), p_holm=_corrected(table["p"]))
 
 
-def by_seed(found: Sequence[Record], arm: str, name: str = "accuracy") -> dict[int, float]:
-    """The scores of one arm by seed, in points.
-
-    Raises ValueError for two records of one seed: choose one setting, size and task before.
-    Introduced in notebook 06.
-    """
-    scores: dict[int, float] = {}
-    for record in found:
-        if record["arm"] != arm:
-            continue
-        if record["seed"] in scores:
-            raise ValueError(
-                f"{arm} has two records of seed {record['seed']}: choose records of one task, "
-                "setting and size before you compare."
-            )
-        scores[record["seed"]] = score(record, name)
-    return scores
-
-
-def of_one_size(found: Sequence[Record]) -> list[Record]:
-    """The U-Nets of the picture size and width that most of them have; of two, the larger.
-
-    Those that ran on a GPU have the article's size, and their records lie beside those of a CPU.
-    Introduced in notebook 04.
-    """
-    sizes = [(*record["size"], record["width"]) for record in found]
-    counts = Counter(sizes)
-    chosen = max(counts, key=lambda size: (counts[size], size), default=None)
-    return [record for record, size in zip(found, sizes, strict=True) if size == chosen]
-
-
-def size_told(found: Sequence[Record]) -> str:
-    """Picture size and width of recorded U-Nets of one size, and whether they are article B's.
-
-    Introduced in notebook 04.
-    """
-    sizes = {f"{r['size'][0]}x{r['size'][1]}, width {r['width']}" for r in of_one_size(found)}
-    told = "".join(sizes)  # one, or none where nothing is recorded
-    return told if sizes <= {ARTICLE_SIZE} else f"{told}, which is not article B's size"
-
-
-def compare(
-    found: Sequence[Record], pairs: Sequence[tuple[str, str]], name: str = "accuracy"
-) -> list[Comparison]:
-    """Each (arm, reference) of `pairs`, Holm's correction over them all; pairs without two common
-    seeds are left out.
-
-    Raises ValueError for arms that were trained on other data, by another recipe, at another size
-    or in another number format, and what `by_seed` and `score` raise. Introduced in notebook 06.
-    """
-    return _corrected(
-        [one for arm, reference in pairs if (one := _compared(found, arm, reference, name))]
-    )
-
-
-def answers(
-    found: Sequence[Record], questions: Mapping[str, tuple[str, str]], name: str = "accuracy"
-) -> dict[str, Comparison]:
-    """`compare` by names: question -> (arm, reference) becomes question -> comparison.
-
-    Questions without two common seeds are left out. Raises what `by_seed` and `score` raise.
-    Introduced in notebook 06.
-    """
-    made = {(one.arm, one.reference): one for one in compare(found, list(questions.values()), name)}
-    return {question: made[pair] for question, pair in questions.items() if pair in made}
-
-
-def _corrected(made: list[Comparison]) -> list[Comparison]:
-    corrected = holm([one.p for one in made])
-    return [replace(one, corrected=p) for one, p in zip(made, corrected, strict=True)]
-
-
-def _compared(found: Sequence[Record], arm: str, reference: str, name: str) -> Comparison | None:
-    _check_alike([record for record in found if record["arm"] in (arm, reference)])
-    scores, others = by_seed(found, arm, name), by_seed(found, reference, name)
-    common = sorted(scores.keys() & others.keys())
-    if len(common) < 2:
-        return None
-    differences = paired_differences([scores[s] for s in common], [others[s] for s in common])
+def _compared(runs: pd.DataFrame, arm: str, reference: str, score: str) -> dict[str, Any]:
+    _check_alike(runs[runs["arm"].isin([arm, reference])])
+    ours, theirs = (runs[runs["arm"] == name].set_index("seed") for name in (arm, reference))
+    seeds = ours.index.intersection(theirs.index)
+    if len(seeds) < 2:
+        return {}
+    differences = paired_differences(ours.loc[seeds, score], theirs.loc[seeds, score])
     interval = mean_interval(differences)
-    return Comparison(
-        arm,
-        reference,
-        interval,
-        sign_flip_p(differences),
-        verdict(differences, MARGIN),
-        detectable_difference(interval.std, interval.count),
-    )
-
-
-def _check_alike(found: Sequence[Record]) -> None:
-    conditions = [_conditions(record) for record in found]
-    differing = {
-        what: " and ".join(sorted(kinds))
-        for what in (conditions[0] if conditions else ())
-        if len(kinds := {str(each[what]) for each in conditions}) > 1
+    return {
+        "arm": arm,
+        "reference": reference,
+        "pairs": len(differences),
+        "difference": interval.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "p": sign_flip_p(differences),
+        "detectable": detectable_difference(interval.std, interval.count),
+        "verdict": verdict(differences, MARGIN),
     }
+
+
+def _corrected(p: pd.Series) -> pd.Series:
+    corrected = holm([None if pd.isna(one) else float(one) for one in p])
+    return pd.Series(corrected, index=p.index, dtype=float)
+
+
+def _check_alike(runs: pd.DataFrame) -> None:
+    """Raise ValueError unless the runs differ in arm and seed alone, each pair of them there once.
+
+    A LeNet's width is its arm's.
+    """
+    of_arm = ("width",) if runs["size"].isna().all() else ()
+    settings = runs[list(ALIKE)].astype(object).where(runs[list(ALIKE)].notna(), None)
+    kinds = {what: sorted({str(one) for one in settings[what]}) for what in ALIKE}
+    differing = [
+        f"{what} {' and '.join(found)}"
+        for what, found in kinds.items()
+        if len(found) > 1 and what not in of_arm
+    ]
     if differing:
-        told = ", ".join(f"{what} {kinds}" for what, kinds in differing.items())
         raise ValueError(
-            f"records with {told} can't be compared: choose those of one kind, or train your own "
-            "in the same way."
+            f"runs with {', '.join(differing)} can't be compared: choose those of one kind, or "
+            "train your own in the same way."
+        )
+    for one in runs[runs.duplicated(["arm", "seed"])].itertuples():
+        raise ValueError(
+            f"{one.arm} has two records of seed {one.seed}: choose runs of one task, setting and "
+            "size before you compare."
         )
 
 
-def _conditions(record: Record) -> Record:
-    """What compared runs must share: all that was asked but the arm and the seed, and the number
-    format.
+def means(runs: pd.DataFrame, scores: Sequence[str], by: str = "arm") -> pd.DataFrame:
+    """A row per arm: how many `runs`, and each score's mean with its 95 % interval, as `Interval`.
 
-    A setting that is younger than the record is at its default. A LeNet's width is its arm's.
+    Of one run there is the score alone. Arms come in the order of the grids' definitions, a
+    reader's own at the end. Introduced in notebook 03.
     """
-    asked = _settings(Run, record) | _settings(Recipe, record["recipe"])
-    free = {"recipe", *FREE} | ({"width"} if record["size"] is None else set())
-    shared = {what: value for what, value in asked.items() if what not in free}
-    return shared | {what: record.get(what) for what in ("recipe_version", "dtype")}
+    groups = dict(iter(runs.groupby(by, sort=False)))
+    table = pd.DataFrame({"runs": {name: len(group) for name, group in groups.items()}})
+    for score in scores:
+        table[score] = [_mean(group[score]) for group in groups.values()]
+    return table.loc[sorted(table.index, key=_rank)]
 
 
-def _settings(kind: type[Run] | type[Recipe], told: Record) -> Record:
-    return {field.name: told.get(field.name, field.default) for field in fields(kind)}
+def _mean(scores: pd.Series) -> Interval | float:
+    return mean_interval(scores) if len(scores) > 1 else scores.mean()
+
+
+def _rank(arm: str) -> int:
+    return ARMS.index(arm) if arm in ARMS else len(ARMS)
 
 
 # --- for the terminal ---------------------------------------------------------------------------
 
-
-def tables(grid: str, store: Store | None = None) -> dict[str, list[Record]]:
-    """The records of a grid, and of the grid beside it, by what must be equal to compare them."""
-    beside = GRIDS[grid].beside
-    found = records(grid, store) + (records(beside, store) if beside else [])
-    parted: dict[str, list[Record]] = {}
-    for record in found:
-        size = "x".join(map(str, record["size"])) if record["size"] else ""
-        size += f", width {record['width']}" if size else ""
-        of = "" if record["train"] is None else f"{record['train']} images"
-        data = "" if record["data"] != "stand-in data" else record["data"]
-        number_format = "" if record["dtype"] == "float32" else record["dtype"]
-        words = [record["task"], record["setting"], size, of, data, number_format]
-        parted.setdefault(", ".join(word for word in words if word), []).append(record)
-    return parted
+LEGEND = f"""\
+Points: mean with 95 % interval; differences are paired by seed. p: exact sign-flip test; p_holm:
+after Holm's correction over the grid. detectable: the smallest true difference that so many seeds
+would have shown in 4 of 5 trials. The difference that matters: {MARGIN:g}."""
+FORMATS = dict.fromkeys(("difference", "low", "high"), "{:+.2f}".format)
+FORMATS |= dict.fromkeys(("p", "p_holm"), "{:.2g}".format) | {"detectable": "{:.1f}".format}
 
 
 def report(grid: str, store: Store | None = None) -> str:
-    """The tables of a grid as text, Holm's correction over all of the grid's comparisons."""
-    parted = tables(grid, store)
-    if not parted:
+    """A grid's means and comparisons as text, Holm's correction over all comparisons of a score."""
+    alike = parts(grid, store)
+    if not alike:
         return f"{grid} has no records yet: python -m helpers.experiments run {grid}"
-    blocks = []
-    first = next(iter(parted.values()))[0]
-    for name in [name for name, steps in SCORES.items() if steps[0] in first["metrics"]]:
-        compared = _compared_tables(parted, name)
-        for title, found in parted.items():
-            blocks.append(f"{title}: {name}\n{_table(found, name, compared[title])}")
-    return "\n\n".join([f"{grid}: {GRIDS[grid].question}", *blocks, LEGEND])
+    blocks = [f"{grid}: {GRIDS[grid].question}"]
+    for score in (name for name in SCORES if name in next(iter(alike.values()))):
+        made = [compare(runs, _asked(runs), score) for runs in alike.values()]
+        p = _corrected(pd.concat([table["p"] for table in made], keys=range(len(made))))
+        for number, (title, runs) in enumerate(alike.items()):
+            table = made[number]
+            if len(table):
+                table = table.assign(p_holm=p.loc[number]).drop(columns=["arm", "reference"])
+            mean = means(runs, [score]).to_string(float_format="{:.2f}".format)
+            blocks.append(f"{title}: {score}\n{mean}")
+            blocks += [table.to_string(formatters=FORMATS, na_rep="-")] if len(table) else []
+    return "\n\n".join([*blocks, LEGEND])
 
 
-LEGEND = f"""\
-Points: mean with 95 % interval; differences are paired by seed. p: exact sign-flip test, Holm over
-the grid. "shows": the smallest true difference that so many seeds would have shown in 4 of 5
-trials. The difference that matters: {MARGIN:g}."""
+def parts(grid: str, store: Store | None = None) -> dict[str, pd.DataFrame]:
+    """The runs of a grid, and of the grid beside it, by what must be equal to compare them."""
+    beside = GRIDS[grid].beside
+    runs = records(grid, *([beside] if beside else []), store=store)
+    keys = ["setting", *(name for name in ALIKE if name in runs and name != "width")]
+    network = runs["width"].where(runs["size"].notna())
+    found: dict[str, pd.DataFrame] = {}
+    for _, part in runs.groupby([*keys, network], sort=False, dropna=False) if len(runs) else ():
+        found[_title(part.iloc[0])] = part
+    return found
 
 
-def _compared_tables(
-    parted: dict[str, list[Record]], name: str
-) -> dict[str, dict[tuple[str, str], Comparison]]:
-    """By table, then by (arm, reference): every arm against each arm of reference."""
-    made = []
-    for title, found in parted.items():
-        pairs = [(arm, ref) for ref in REFERENCES for arm in _arms(found) if arm not in REFERENCES]
-        pairs += [REFERENCES[::-1]]
-        made += [
-            (title, one) for pair in pairs if (one := _compared(found, *pair, name)) is not None
-        ]
-    compared: dict[str, dict[tuple[str, str], Comparison]] = {title: {} for title in parted}
-    corrected = _corrected([one for _, one in made])
-    for (title, _), one in zip(made, corrected, strict=True):
-        compared[title][one.arm, one.reference] = one
-    return compared
+def _title(run: pd.Series) -> str:
+    size = f"{run['size']}, width {run['width']}" if run["size"] else ""
+    data = "" if run["data"] != "stand-in data" else run["data"]
+    words = [run["task"], run["setting"], size, f"{run['train']} images", data, run["dtype"]]
+    return ", ".join(word for word in words if word)
 
 
-def _arms(found: list[Record]) -> list[str]:
-    """In the order of the grids' definitions, a reader's own arms at the end."""
-    there = list(dict.fromkeys(str(record["arm"]) for record in found))
-    return sorted(there, key=lambda arm: ARMS.index(arm) if arm in ARMS else len(ARMS))
-
-
-def _table(found: list[Record], name: str, compared: dict[tuple[str, str], Comparison]) -> str:
-    head = ["arm", "runs", "points"]
-    for reference in REFERENCES:
-        head += [f"- {reference}", "p", "shows", ""]
-    rows = [head]
-    for arm in _arms(found):
-        scores = list(by_seed(found, arm, name).values())
-        row = [arm, str(len(scores)), _mean(scores)]
-        for reference in REFERENCES:
-            row += _cells(compared.get((arm, reference)))
-        rows.append(row)
-    return _aligned(rows)
-
-
-def _mean(scores: list[float]) -> str:
-    return str(mean_interval(scores)) if len(scores) > 1 else f"{np.mean(scores):.2f}"
-
-
-def _cells(one: Comparison | None) -> list[str]:
-    if one is None:
-        return ["", "", "", ""]
-    p = "-" if one.corrected is None else f"{one.corrected:.2g}"
-    signed = f"{one.difference.mean:+.2f} ± {one.difference.half_width:.2f}"
-    return [signed, p, f"{one.detectable:.1f}", one.verdict]
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+def _asked(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every arm against ReLU and against FReLU."""
+    arms = sorted(set(runs["arm"]) - {"relu", "frelu"}, key=_rank)
+    return [("frelu", "relu"), *((arm, other) for other in ("relu", "frelu") for arm in arms)]

@@ -10,7 +10,7 @@ from ..training.recipes import Recipe, article_unet_recipe, modern_unet_recipe, 
 from .run import Run
 
 SWAP = ("relu", "mish", "frelu")
-CONTROLS = ("bn_relu", "bn_frelu", "dw_bn_relu", "frelu_1x1", "sum_funnel")
+CONTROLS = ("bn_relu", "bn_frelu", "dw_bn_relu", "frelu_1x1", "sum_funnel", "wide_conv")
 SIDE_CONTROLS = (
     "max_pool_funnel",
     "avg_pool_funnel",
@@ -28,11 +28,28 @@ LeNet needs 363,720 + 18,000 a channel. Its parameters grow by 15 %.
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 """Article A's rate among them: those runs repeat lenet-swap's, to rounding."""
 
-SEEDS = {"lenet-swap": 40, "side controls": 10, "lenet-rate": 5, "lenet-long": 5}
+SEEDS = {
+    "lenet-swap": 40,
+    "lenet-controls": 40,
+    "side controls": 10,
+    "lenet-rate": 5,
+    "lenet-long": 5,
+}
+FAIR_SEEDS: dict[tuple[str, str], dict[str, int]] = {
+    ("regions", "augmented"): dict.fromkeys((*SWAP, "dw_bn_relu"), 10) | {"wide_conv": 5},
+    ("regions", "plain"): {"relu": 10, "mish": 3, "frelu": 10, "dw_bn_relu": 10},
+    ("surfaces", "augmented"): dict.fromkeys((*SWAP, "dw_bn_relu"), 6),
+}
+"""Task and setting -> arm -> seeds of the U-Nets by the fair protocol, in the class profile."""
+
+ARTICLE_SEEDS, FULL_SEEDS = 2, 5
+"""Of the U-Nets by the article's recipe, and of every U-Net in the full profile."""
+
+TINY_SEEDS = 2
+"""Of any grid in the ci profile."""
+
 MOST_SIDE_BY_SIDE = 10
 """LeNets trained as one: 2 to 3 times as many an hour as one by one."""
-UNET_SEEDS = {"class": {"fair": 3, "article": 2}, "full": {"fair": 5, "article": 5}}
-TINY_SEEDS = 2  # of any grid in the ci profile
 
 
 @dataclass(frozen=True)
@@ -55,32 +72,32 @@ class Grid:
         return PROFILES["full"] if large and profile.name == "class" else profile
 
 
-def _seeds(profile: Profile, count: int) -> range:
-    return range(TINY_SEEDS if profile.name == "ci" else count)
-
-
 # --- LeNet --------------------------------------------------------------------------------------
+
+
+def _seeds(profile: Profile, grid: str) -> range:
+    return range(TINY_SEEDS if profile.name == "ci" else SEEDS[grid])
 
 
 def _lenet(
     profile: Profile, source: str, grid: str, arm: str, seed: int, recipe: Recipe, setting: str = ""
 ) -> Run:
+    """A run of article A's task; `relu_wide` is ReLU in a network with a wider conv2."""
     wide = arm == "relu_wide"
-    seeds = _seeds(profile, min(SEEDS.get(grid, MOST_SIDE_BY_SIDE), MOST_SIDE_BY_SIDE))
     return Run(
-        grid,
-        arm,
-        "cifar10",
-        "relu" if wide else arm,
-        seed,
-        source,
-        "tutorial",
-        recipe,
-        setting,
-        profile.lenet_train,
-        profile.lenet_test,
+        grid=grid,
+        arm=arm,
+        task="cifar10",
+        activation="relu" if wide else arm,
+        seed=seed,
+        data=source,
+        protocol="tutorial",
+        recipe=recipe,
+        setting=setting,
+        train=profile.lenet_train,
+        test=profile.lenet_test,
         width=WIDE_CHANNELS if wide else None,
-        side_by_side=len(seeds),
+        side_by_side=min(len(_seeds(profile, grid)), MOST_SIDE_BY_SIDE),
     )
 
 
@@ -88,17 +105,17 @@ def _lenet_swap(profile: Profile, source: str) -> list[Run]:
     recipe = tutorial_recipe(profile)
     return [
         _lenet(profile, source, "lenet-swap", arm, seed, recipe)
-        for seed in _seeds(profile, SEEDS["lenet-swap"])
+        for seed in _seeds(profile, "lenet-swap")
         for arm in SWAP
     ]
 
 
 def _lenet_controls(profile: Profile, source: str) -> list[Run]:
     recipe = tutorial_recipe(profile)
-    few = _seeds(profile, SEEDS["side controls"])
+    few = _seeds(profile, "side controls")
     return [
         _lenet(profile, source, "lenet-controls", arm, seed, recipe)
-        for seed in _seeds(profile, SEEDS["lenet-swap"])
+        for seed in _seeds(profile, "lenet-controls")
         for arm in (*CONTROLS, *(SIDE_CONTROLS if seed in few else ()))
     ]
 
@@ -107,7 +124,7 @@ def _lenet_rate(profile: Profile, source: str) -> list[Run]:
     recipes = [replace(tutorial_recipe(profile), learning_rate=rate) for rate in RATES]
     return [
         _lenet(profile, source, "lenet-rate", arm, seed, recipe, f"rate {recipe.learning_rate:g}")
-        for seed in _seeds(profile, SEEDS["lenet-rate"])
+        for seed in _seeds(profile, "lenet-rate")
         for recipe in recipes
         for arm in SWAP
     ]
@@ -119,9 +136,8 @@ def long_recipe(profile: Profile) -> Recipe:
     The rate's peak, 0.016, was not tuned: the tutorial's 1e-3 for batches of 4, in proportion to
     the batch (Goyal et al. 2017, arXiv 1706.02677). Weight decay 5e-4.
     """
-    tiny = profile.name == "ci"
     return Recipe(
-        epochs=2 if tiny else 20,
+        epochs=2 if profile.name == "ci" else 20,
         batch=64,
         optimiser="sgd",
         learning_rate=0.016,
@@ -134,7 +150,7 @@ def long_recipe(profile: Profile) -> Recipe:
 def _lenet_long(profile: Profile, source: str) -> list[Run]:
     return [
         _lenet(profile, source, "lenet-long", arm, seed, long_recipe(profile))
-        for seed in _seeds(profile, SEEDS["lenet-long"])
+        for seed in _seeds(profile, "lenet-long")
         for arm in (*SWAP, "dw_bn_relu")
     ]
 
@@ -143,107 +159,96 @@ def _lenet_long(profile: Profile, source: str) -> list[Run]:
 
 
 def _unet(
-    profile: Profile, source: str, protocol: str, task: str, setting: str, arm: str, seed: int
+    profile: Profile, source: str, recipe: Recipe, task: str, setting: str, arm: str, seed: int
 ) -> Run:
-    """The fair protocol's setting is the augmentation, the article's the split."""
-    fair = protocol == "fair"
-    recipe = (
-        modern_unet_recipe(profile, augmentation=setting == "augmented")
-        if fair
-        else article_unet_recipe(profile)
-    )
+    """A run of article B's task; the fair protocol's setting is the augmentation, the article's
+    the split.
+    """
+    fair = setting in ("augmented", "plain")
     return Run(
-        f"unet-{protocol}",
-        arm,
-        task,
-        arm,
-        seed,
-        source,
-        protocol,
-        replace(recipe, threads=1),
-        setting,
-        profile.unet_train,
-        profile.unet_test,
-        profile.unet_size,
-        profile.unet_width,
+        grid="unet-fair" if fair else "unet-article",
+        arm=arm,
+        task=task,
+        activation=arm,
+        seed=seed,
+        data=source,
+        protocol="fair" if fair else "article",
+        recipe=replace(recipe, threads=1),
+        setting=setting,
+        train=profile.unet_train,
+        test=profile.unet_test,
+        size=profile.unet_size,
+        width=profile.unet_width,
         split="article" if setting == "article's split" else "shuffled",
         label_resize="nearest" if fair else "bilinear",
     )
 
 
-def _unet_seeds(profile: Profile, protocol: str) -> range:
-    return range(UNET_SEEDS.get(profile.name, {}).get(protocol, TINY_SEEDS))
-
-
 def _unet_fair(profile: Profile, source: str) -> list[Run]:
-    return [
-        _unet(profile, source, "fair", task, setting, arm, seed)
-        for task, setting in (
-            ("regions", "augmented"),
-            ("regions", "plain"),
-            ("surfaces", "augmented"),
-        )
-        for seed in _unet_seeds(profile, "fair")
-        for arm in (*SWAP, "dw_bn_relu")
-    ]
+    runs = []
+    for (task, setting), seeds in FAIR_SEEDS.items():
+        recipe = modern_unet_recipe(profile, augmentation=setting == "augmented")
+        if profile.name != "class":
+            seeds = dict.fromkeys(seeds, TINY_SEEDS if profile.name == "ci" else FULL_SEEDS)
+        runs += [
+            _unet(profile, source, recipe, task, setting, arm, seed)
+            for seed in range(max(seeds.values()))
+            for arm, count in seeds.items()
+            if seed < count
+        ]
+    return runs
 
 
 def _unet_article(profile: Profile, source: str) -> list[Run]:
     """Every net is scored by both metrics; regions are trained on both splits besides, so that
-    split x metric is complete at the article's recipe where the riddle is.
+    split x metric is complete at the article's recipe where the question is.
     """
+    recipe = article_unet_recipe(profile)
     tables = (
         ("regions", "article's split"),
         ("surfaces", "article's split"),
         ("regions", "shuffled split"),
     )
     return [
-        _unet(profile, source, "article", task, setting, arm, seed)
+        _unet(profile, source, recipe, task, setting, arm, seed)
         for task, setting in tables
-        for seed in _unet_seeds(profile, "article")
+        for seed in range(FULL_SEEDS if profile.name == "full" else ARTICLE_SEEDS)
         for arm in SWAP
     ]
 
 
-GRIDS: dict[str, Grid] = {
-    grid.name: grid
-    for grid in (
-        Grid(
-            "lenet-swap",
-            "Does the swap pay in article A's classifier, by its own recipe?",
-            "cifar10",
-            _lenet_swap,
-        ),
-        Grid(
-            "lenet-controls",
-            "Is it the maximum, the depth or the BatchNorm? Which window, which condition?",
-            "cifar10",
-            _lenet_controls,
-            beside="lenet-swap",
-        ),
-        Grid(
-            "lenet-rate",
-            "Does the answer depend on the learning rate?",
-            "cifar10",
-            _lenet_rate,
-        ),
-        Grid(
-            "lenet-long",
-            "Does the gain last in a longer training with a schedule?",
-            "cifar10",
-            _lenet_long,
-        ),
-        Grid(
-            "unet-fair",
-            "Does the swap pay in article B's U-Net, on a split and by a metric that are fair?",
-            "stanford",
-            _unet_fair,
-        ),
-        Grid(
-            "unet-article",
-            "What did article B measure: the activation, the split or the metric?",
-            "stanford",
-            _unet_article,
-        ),
-    )
-}
+_ALL = (
+    Grid(
+        "lenet-swap",
+        "Does the swap pay in article A's classifier, by its own recipe?",
+        "cifar10",
+        _lenet_swap,
+    ),
+    Grid(
+        "lenet-controls",
+        "Is it the maximum, the depth or the BatchNorm? Which window, which condition?",
+        "cifar10",
+        _lenet_controls,
+        beside="lenet-swap",
+    ),
+    Grid("lenet-rate", "Does the answer depend on the learning rate?", "cifar10", _lenet_rate),
+    Grid(
+        "lenet-long",
+        "Does the gain last in a longer training with a schedule?",
+        "cifar10",
+        _lenet_long,
+    ),
+    Grid(
+        "unet-fair",
+        "Does the swap pay in article B's U-Net, on a split and by a metric that are fair?",
+        "stanford",
+        _unet_fair,
+    ),
+    Grid(
+        "unet-article",
+        "What did article B measure: the activation, the split or the metric?",
+        "stanford",
+        _unet_article,
+    ),
+)
+GRIDS = {grid.name: grid for grid in _ALL}

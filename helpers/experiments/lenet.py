@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from types import TracebackType
-from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..datasets import Cifar10, load_cifar10
 from ..nn.networks import LeNet, initialise
-from ..training.loop import epoch_order
 from ..training.prediction import Part, evaluate, predict
 from ..training.recipes import Recipe
 from ..training.side_by_side import fit_together
@@ -111,43 +107,3 @@ def _files(run: Run, model: nn.Module) -> dict[str, bytes]:
 def weights_name(arm: str) -> str:
     """Where the weights of an arm lie below the folder of results."""
     return f"weights/lenet-{arm}.safetensors"
-
-
-class LossWindows:
-    """The mean training loss of every 2,000 steps of `fit`, read off the network's logits.
-
-    The labels follow from seed and epoch, as they do in training. Use it as a context around `fit`.
-    Introduced in notebook 03.
-    """
-
-    STEPS = WINDOW_STEPS
-
-    def __init__(self, model: nn.Module, labels: Tensor, recipe: Recipe, seed: int) -> None:
-        self.model, self.labels, self.batch, self.seed = model, labels, recipe.batch, seed
-        self.losses: list[float] = []
-        self.due: list[Tensor] = []
-        self.epoch = 0
-
-    def __enter__(self) -> Self:
-        self.hook = self.model.register_forward_hook(self._look)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
-        self.hook.remove()
-
-    def _look(self, model: nn.Module, _: object, logits: Tensor) -> None:
-        if not model.training:
-            return
-        if not self.due:
-            order = epoch_order(len(self.labels), self.seed, self.epoch)
-            self.due = list(self.labels[order].split(self.batch))[::-1]
-            self.epoch += 1
-        labels = self.due.pop().long().to(logits.device)
-        self.losses.append(F.cross_entropy(logits.detach().float(), labels).item())
-
-    def means(self) -> list[float]:
-        """One number per window; the last window may be shorter."""
-        windows = torch.tensor(self.losses, dtype=torch.float64).split(self.STEPS)
-        return [round(window.mean().item(), 5) for window in windows]

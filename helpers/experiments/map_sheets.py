@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
+
+from ..datasets.classes import CLASS_COLOURS, REGIONS
 
 CELL, COLUMNS = 320, 12
 PADDING = 255
-PALETTE = (
-    *((86, 180, 233), (0, 158, 115), (90, 90, 90), (154, 205, 50)),
-    *((0, 114, 178), (204, 121, 167), (230, 159, 0), (213, 94, 0)),
-)
-"""Colours of the classes, for whoever opens a sheet; the index of a pixel is its class."""
 
 
 def as_sheet(maps: list[np.ndarray]) -> bytes:
     """The PNG of int8 maps (h, w), each in the upper left corner of its cell; padding is 255.
 
+    A pixel's index is its class; the palette has the classes' colours, for whoever opens a sheet.
     Raises ValueError for a map that is larger than its cell.
     """
     sheet = np.full((-(-len(maps) // COLUMNS) * CELL, COLUMNS * CELL), PADDING, np.uint8)
@@ -30,7 +28,7 @@ def as_sheet(maps: list[np.ndarray]) -> bytes:
         sheet[top : top + height, left : left + width] = one
     image = Image.fromarray(sheet, "P")
     colours = np.full((256, 3), 255, np.uint8)
-    colours[: len(PALETTE)] = PALETTE
+    colours[: len(REGIONS)] = [ImageColor.getrgb(CLASS_COLOURS[name]) for name in REGIONS]
     image.putpalette(colours.tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)

@@ -5,22 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import platform
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from ..files import cpu_name
-from ..session import repository
-from ..training.loop import History
 from ..training.recipes import Recipe
 
 SCHEMA = 1
@@ -29,7 +19,7 @@ SCHEMA = 1
 RECIPE_VERSION = 1
 """Raised when the same settings come to mean another training: such runs are run anew."""
 
-Record = dict[str, object]
+Record = dict[str, Any]
 Measured = tuple[Record, dict[str, bytes]]
 """What a run adds to its record, and the files that belong to it."""
 
@@ -81,8 +71,8 @@ class Run:
         Settings at their defaults are left out, so that a setting that is added later renames no
         run of before.
         """
-        told = {"recipe_version": RECIPE_VERSION, **_told(self), "recipe": _told(self.recipe)}
-        text = json.dumps(told, sort_keys=True)
+        settings = {**_not_default(self), "recipe": _not_default(self.recipe)}
+        text = json.dumps({"recipe_version": RECIPE_VERSION, **settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
@@ -90,30 +80,11 @@ class Run:
         return " ".join(word for word in words if word)
 
 
-def _told(settings: Run | Recipe) -> Record:
-    """The fields that differ from their defaults."""
+def _not_default(settings: Run | Recipe) -> Record:
     return {
         field.name: value
         for field in fields(settings)
         if (value := getattr(settings, field.name)) != field.default and field.name != "recipe"
-    }
-
-
-def headed(run: Run) -> Record:
-    """The beginning of a run's line: schema, name, and all that was asked."""
-    return {"schema": SCHEMA, "name": run.name, **run.asked}
-
-
-def training_facts(history: History) -> Record:
-    """What a training says of itself. Raises KeyboardInterrupt where that is how it ended."""
-    if history.ended == "interrupted":
-        raise KeyboardInterrupt
-    return {
-        "device": history.device,
-        "dtype": history.precision,
-        "seconds": round(sum(history.seconds), 2),
-        "steps": history.steps,
-        "ended": history.ended,
     }
 
 
@@ -137,44 +108,3 @@ def fingerprint(tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         digest.update(tensor.contiguous().numpy())
     return digest.hexdigest()[:16]
-
-
-def circumstances() -> Record:
-    """Where this process computes: versions, machine, threads."""
-    return {
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "helpers": _helpers_version(),
-        },
-        "machine": {
-            "processor": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-        },
-        "threads": torch.get_num_threads(),
-    }
-
-
-_DECISIVE = ("nn", "training", "evaluation/iou.py")
-
-
-@cache
-def _helpers_version() -> str:
-    """The package's version, and a digest of the modules that decide what a run measures."""
-    folder = Path(__file__).resolve().parents[1]
-    digest = hashlib.sha256()
-    for name in _DECISIVE:
-        for path in sorted([folder / name, *(folder / name).rglob("*.py")]):
-            digest.update(path.read_bytes() if path.is_file() else b"")
-    return f"{_package_version()}, sources {digest.hexdigest()[:8]}"
-
-
-def _package_version() -> str:
-    if root := repository():
-        return tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    try:
-        return version("funnel-series")
-    except PackageNotFoundError:
-        return "unknown"

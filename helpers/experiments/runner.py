@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+import contextlib
+import io
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import joblib
+import pandas as pd
 from tqdm import tqdm
 
-from ..datasets import load_cifar10, load_stanford
+from ..datasets import data_source
+from ..files import circumstances
 from ..nn.activations import make_activation
-from ..session import Profile, current_profile
+from ..session import Profile, current_profile, threads
 from .grids import GRIDS
-from .run import Record, Run
+from .lenet import measure_lenet
+from .run import SCHEMA, Measured, Record, Run
 from .store import Store, own_store, recorded_store
-from .tasks import Outcome, execute
+from .tables import records
+from .unet import measure_unet
 
 BACKENDS = ("loky", "dask")
+MEASURE: dict[str, Callable[[Sequence[Run]], list[Measured]]] = {
+    "cifar10": measure_lenet,
+    "regions": measure_unet,
+    "surfaces": measure_unet,
+}
+_ALONE = threading.Lock()  # torch's threads and global generator belong to the process
 
 
-def source_of(dataset: str) -> str:
-    """Which data this machine has: the real set's name or "stand-in data"."""
-    return (load_cifar10 if dataset == "cifar10" else load_stanford)().source
+# --- one block of runs --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run's line, and the files that belong to it, by name below the folder of results."""
+
+    record: Record
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def execute(runs: Sequence[Run]) -> list[Outcome]:
+    """Train side by side and evaluate what was asked; the runs differ in their seed alone.
+
+    An error becomes part of the records; Ctrl-C does not.
+    """
+    began = time.time()
+    # Two processes with one thread each do more than one with two, and add in a fixed order.
+    with _ALONE, threads(1), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            measured = _measure(runs)
+        except Exception:  # whatever it is, it belongs into the records, and the grid goes on
+            measured = [({"error": traceback.format_exc()}, {})] * len(runs)
+        where = circumstances()
+    where["started"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began))
+    return [
+        Outcome({"schema": SCHEMA, "name": run.name, **run.asked, **where, **found}, files)
+        for run, (found, files) in zip(runs, measured, strict=True)
+    ]
+
+
+def _measure(runs: Sequence[Run]) -> list[Measured]:
+    task = runs[0].task
+    if task not in MEASURE:
+        raise ValueError(f"No task is called '{task}'; known: {', '.join(MEASURE)}.")
+    return MEASURE[task](runs)
+
+
+# --- a grid -------------------------------------------------------------------------------------
 
 
 def store_for(source: str, profile: Profile | None = None, own: bool = False) -> Store:
@@ -62,40 +112,40 @@ def run_grid(
         raise ValueError(f"backend is '{backend}'; choose one of {', '.join(BACKENDS)}.")
     store = store or own_store()
     todo = missing(runs, store)
-    awaited = {run.name for run in todo}
-    with _bar(len(runs), len(todo), progress) as bar:
+    awaited, done = {run.name for run in todo}, len(runs) - len(todo)
+    bar = tqdm(total=len(runs), initial=done, unit="run", disable=not progress, smoothing=0.1)
+    with bar:
         for outcome in _outcomes(blocks(todo), jobs, backend, scheduler):
             if store.lacks(outcome.record):
                 for name, content in outcome.files.items():
                     store.keep(name, content)
                 store.append(outcome.record)
             if outcome.record["name"] in awaited:
-                _tell(bar, outcome.record)
+                _advance(bar, outcome.record)
     known = {grid: store.read(grid) for grid in {run.grid for run in runs}}
     return [known[run.grid][run.name] for run in runs]
 
 
-def own_runs(grid: str, arm: str, seeds: int = 2) -> list[Record]:
+def own_runs(grid: str, arm: str, seeds: int = 2) -> pd.DataFrame:
     """Runs of your own arm by a grid's recipe, paired with its first seeds; yours to keep.
 
     arm: a name that `make_activation` knows, `add_activation`'s among them. They go to your own
-    records, never to the series'. Raises ValueError for a name that nobody knows. Introduced in
-    notebook 06.
+    records, never to the series'; the table is that of `records`. Raises ValueError for an unknown
+    name. Introduced in notebook 06.
     """
     make_activation(arm, 1)  # its error comes before the first run
-    asked = GRIDS[grid].runs(current_profile(), source_of(GRIDS[grid].dataset))
+    asked = GRIDS[grid].runs(current_profile(), data_source(GRIDS[grid].dataset))
     first = {run.seed: run for run in asked if run.seed < seeds and run.arm == "relu"}
-    alone = {"arm": arm, "activation": arm, "side_by_side": 1}  # who knows what it mixes
-    return run_grid([replace(run, **alone) for run in first.values()])
+    # An arm may mix its channels as it likes, so it is not trained side by side with others.
+    mine = [replace(run, arm=arm, activation=arm, side_by_side=1) for run in first.values()]
+    found = run_grid(mine)
+    table = records(grid, store=own_store())
+    return table[table.index.isin([record["name"] for record in found])]
 
 
-def _bar(total: int, todo: int, progress: bool) -> tqdm:
-    return tqdm(total=total, initial=total - todo, unit="run", disable=not progress, smoothing=0.1)
-
-
-def _tell(bar: tqdm, record: Record) -> None:
+def _advance(bar: tqdm, record: Record) -> None:
     if "error" in record:
-        reason = str(record["error"]).strip().splitlines()[-1]
+        reason = record["error"].strip().splitlines()[-1]
         bar.write(f"{record['arm']}, seed {record['seed']} failed: {reason}")
     bar.set_postfix_str(f"{record['arm']}, seed {record['seed']}", refresh=False)
     bar.update()
@@ -103,8 +153,7 @@ def _tell(bar: tqdm, record: Record) -> None:
 
 def blocks(runs: Sequence[Run]) -> list[list[Run]]:
     """The blocks to which the runs belong, each once, in the runs' order."""
-    found = {run.block[0].name: run.block for run in runs}
-    return list(found.values())
+    return list({run.block[0].name: run.block for run in runs}.values())
 
 
 def _outcomes(
@@ -113,18 +162,18 @@ def _outcomes(
     """Results as they come. One process writes them, so a cluster needs no shared disk."""
     if not todo:
         return
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         if backend == "dask":
             stack.enter_context(_cluster(jobs, scheduler))
             jobs = -1  # whatever the cluster has
         stack.enter_context(joblib.parallel_config(backend, n_jobs=jobs))
         work = joblib.Parallel(batch_size=1, return_as="generator_unordered")
         results = work(joblib.delayed(execute)(block) for block in todo)
-        for outcomes in stack.enter_context(closing(results)):
+        for outcomes in stack.enter_context(contextlib.closing(results)):
             yield from outcomes
 
 
-@contextmanager
+@contextlib.contextmanager
 def _cluster(jobs: int, scheduler: str | None) -> Iterator[None]:
     """A dask cluster, to whose client joblib turns: the one at that address, or one started here.
 

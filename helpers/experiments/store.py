@@ -1,19 +1,20 @@
-"""Where records live: one line per run, appended whole, by several processes at once."""
+"""Where records live: one line per run, appended atomically, by several processes at once."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import FileLock, Timeout
 
 from ..files import display_path, write_atomically
 from ..session import data_directory, repository
 from .run import SCHEMA, Record
+
+PATIENCE = 60.0
+"""Seconds for which a process waits while another one writes to the same file."""
 
 
 class RecordError(Exception):
@@ -47,29 +48,34 @@ class Store:
         found: dict[str, Record] = {}
         for number, line in enumerate(lines, 1):
             if line and not (number == len(lines) and _is_torn(line)):
-                _take(found, _parsed(line, f"{display_path(path)}, line {number}"))
+                record = _parsed(line, f"{display_path(path)}, line {number}")
+                if "error" in found.get(record["name"], {"error": ""}):
+                    found[record["name"]] = record
         return found
 
     def append(self, record: Record) -> bool:
         """Write a record as one line, down to the disk; False if its result is there already."""
-        path = self.path(str(record["grid"]))
+        path = self.path(record["grid"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file, _locked(file):
-            _mend(file)
-            if not self.lacks(record):
-                return False
-            file.write(json.dumps(record).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with FileLock(path.with_suffix(".lock"), timeout=PATIENCE), path.open("a+b") as file:
+                _mend(file)
+                if not self.lacks(record):
+                    return False
+                file.write(json.dumps(record).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except Timeout as error:
+            held = f"{path} was held by another process for {PATIENCE:g} s: end it."
+            raise RecordError(held) from error
         return True
 
     def lacks(self, record: Record) -> bool:
         """Whether its run has no result yet."""
-        known = self.read(str(record["grid"])).get(str(record["name"]))
-        return known is None or "error" in known
+        return "error" in self.read(record["grid"]).get(record["name"], {"error": ""})
 
     def keep(self, name: str, content: bytes) -> None:
-        """Write a file that belongs to a record, whole or not at all."""
+        """Write a file that belongs to a record, atomically."""
         with write_atomically(self.folder / name) as part:
             part.write_bytes(content)
 
@@ -104,64 +110,13 @@ def _parsed(line: bytes, where: str) -> Record:
     return record
 
 
-def _take(found: dict[str, Record], record: Record) -> None:
-    known = found.get(str(record["name"]))
-    if known is None or "error" in known:
-        found[str(record["name"])] = record
-
-
 def _mend(file: BinaryIO) -> None:
     """Cut off a torn last line, so that the next one begins where a line begins."""
     file.seek(0)
     content = file.read()
     last = content[content.rfind(b"\n") + 1 :]
-    if not last:
-        return
-    if _is_torn(last):
+    if last and _is_torn(last):
         file.truncate(len(content) - len(last))
-    else:  # whole, but for its end
+    elif last:  # complete, but for its line feed
         file.write(b"\n")
     file.flush()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _BEYOND = 1 << 40  # Windows keeps others from reading what is locked: lock where nothing is
-
-    def _try_lock(file: BinaryIO) -> None:
-        file.seek(_BEYOND)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-
-    def _unlock(file: BinaryIO) -> None:
-        file.seek(_BEYOND)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-
-@contextmanager
-def _locked(file: BinaryIO, patience: float = 60.0) -> Iterator[None]:
-    """Hold a file for this process alone; the system lets go of it when a process is killed."""
-    until = time.monotonic() + patience
-    while True:
-        try:
-            _try_lock(file)
-            break
-        except OSError as error:
-            if time.monotonic() > until:
-                raise RecordError(
-                    f"{file.name} was held by another process for {patience:.0f} s: end it."
-                ) from error
-            time.sleep(0.02)
-    try:
-        yield
-    finally:
-        _unlock(file)

@@ -14,8 +14,10 @@ from ..session import best_device
 from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import History, fit
 from .map_sheets import as_sheet
-from .run import Measured, Record, Run, check_source, fingerprint, rounded, training_facts
+from .run import Measured, Record, Run, check_source, fingerprint, rounded
 from .store import own_store
+
+CURVE_DIGITS = {"train_loss": 5, "validation_loss": 5, "validation_score": 5, "learning_rate": 8}
 
 
 @cache
@@ -38,7 +40,8 @@ def _measured(run: Run) -> Measured:
     """What the run measured, and the sheet of class maps where it is to be kept.
 
     A checkpoint after each epoch lies among the reader's own runs until the run is over. Raises
-    ValueError where this machine has other data than the run asks for.
+    ValueError where this machine has other data than the run asks for, and KeyboardInterrupt where
+    that ended the training.
     """
     data, copy = _data(run.task, run.size, run.split, run.label_resize)
     check_source(run, data.source)
@@ -49,19 +52,34 @@ def _measured(run: Run) -> Measured:
     history = fit(
         model, train, validation, run.recipe, run.seed, best_device(), checkpoint, progress=False
     )
-    facts = training_facts(history)
+    if history.ended == "interrupted":
+        raise KeyboardInterrupt
     metrics, maps = _score(model, test, run, len(data.classes))
     checkpoint.unlink(missing_ok=True)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test)}
     result = {
-        **facts,
+        **_training(history),
         "measured_on": {**copy, **sizes},
         "classes": list(data.classes),
-        "epoch_kept": history.kept_epoch,
-        "curve": _curve(history),
         "metrics": metrics,
     }
     return result, _files(run, maps)
+
+
+def _training(history: History) -> Record:
+    """What the training says of itself."""
+    return {
+        "device": history.device,
+        "dtype": history.precision,
+        "seconds": round(sum(history.seconds), 2),
+        "steps": history.steps,
+        "ended": history.ended,
+        "epoch_kept": history.kept_epoch,
+        "curve": {
+            name: [round(value, digits) for value in getattr(history, name)]
+            for name, digits in CURVE_DIGITS.items()
+        },
+    }
 
 
 def first_unet(run: Run, classes: int) -> UNet:
@@ -74,45 +92,33 @@ def first_unet(run: Run, classes: int) -> UNet:
 def _score(model: UNet, test: Scenes, run: Run, classes: int) -> tuple[Record, list[np.ndarray]]:
     """Both protocols' scores, shares in 0..1, and the fair protocol's maps."""
     maps = class_maps(model, test, run.recipe, "bilinear")
-    as_article = class_maps(model, test, run.recipe, "lanczos4")
+    by_lanczos = class_maps(model, test, run.recipe, "lanczos4")
     metrics = {
-        "fair": protocol_scores(maps, test.full_labels, classes)["set"],
-        "article": protocol_scores(as_article, test.full_labels, classes)["per_image"],
+        "fair": fair_scores(maps, test.full_labels, classes),
+        "article": article_scores(by_lanczos, test.full_labels, classes),
     }
     return metrics, maps
 
 
-def protocol_scores(
-    maps: list[np.ndarray], truths: list[np.ndarray], classes: int
-) -> dict[str, Record]:
-    """Scores of one list of maps by both metrics.
-
-    "set": one confusion matrix over all images, without unknown pixels. "per_image": article B's,
-    with the number of images in which each class counted.
-    """
-    matrix, images = set_matrix(maps, truths, classes), per_image_iou(maps, truths, classes)
-    accuracy = pixel_accuracy(matrix)
+def fair_scores(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Record:
+    """Scores by one confusion matrix over all images, without unknown pixels."""
+    matrix = set_matrix(maps, truths, classes)
     return {
-        "set": {
-            "mean_iou": mean_iou(matrix),
-            "per_class": rounded(iou_per_class(matrix)),
-            "pixel_accuracy": accuracy,
-            "matrix": matrix.tolist(),
-        },
-        "per_image": {
-            "mean_iou": images.mean,
-            "per_class": rounded(images.per_class),
-            "pixel_accuracy": accuracy,
-            "counted": images.counted.tolist(),
-        },
+        "mean_iou": mean_iou(matrix),
+        "per_class": rounded(iou_per_class(matrix)),
+        "pixel_accuracy": pixel_accuracy(matrix),
+        "matrix": matrix.tolist(),
     }
 
 
-def _curve(history: History) -> Record:
-    digits = {"train_loss": 5, "validation_loss": 5, "validation_score": 5, "learning_rate": 8}
+def article_scores(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Record:
+    """Scores by article B's metric; "counted": in how many images each class counted."""
+    images = per_image_iou(maps, truths, classes)
     return {
-        name: [round(value, count) for value in getattr(history, name)]
-        for name, count in digits.items()
+        "mean_iou": images.mean,
+        "per_class": rounded(images.per_class),
+        "pixel_accuracy": pixel_accuracy(set_matrix(maps, truths, classes)),
+        "counted": images.counted.tolist(),
     }
 
 

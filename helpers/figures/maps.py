@@ -14,6 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_cdt
 
+from ..datasets.classes import CLASS_COLOURS, REGIONS, SURFACES
 from .panels import (
     MIDDLE,
     WHITE_EDGE,
@@ -27,22 +28,6 @@ from .panels import (
 )
 from .style import OKABE_ITO, new_figure
 
-# One colour per class through the whole series. Neighbours in an image differ in lightness too, so
-# that the maps stay readable for colour-blind eyes and in a grey print (a test measures it).
-CLASS_COLOURS = {
-    "sky": OKABE_ITO["sky"],
-    "tree": OKABE_ITO["green"],
-    "road": "#4D4D4D",
-    "grass": OKABE_ITO["yellow"],
-    "water": OKABE_ITO["blue"],
-    "building": OKABE_ITO["orange"],
-    "mountain": OKABE_ITO["purple"],
-    "foreground": OKABE_ITO["vermilion"],
-    "horizontal": "#DDCC77",
-    "vertical": "#882255",
-}
-REGIONS = tuple(CLASS_COLOURS)[:8]
-SURFACES = ("sky", "horizontal", "vertical")
 HATCH = (0.55, 0.55, 0.55)  # unknown
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+import helpers
 from helpers.evaluation import intervals
-from helpers.experiments import comparison, grids
+from helpers.experiments import comparison, grids, tables
 from helpers.experiments.grids import GRIDS
 from helpers.experiments.lenet import first_lenet
 from helpers.experiments.run import SCHEMA
@@ -33,11 +33,11 @@ def runs_of(name: str, profile=CLASS):
     [
         ("lenet-swap", CLASS, 3 * 40),
         ("lenet-swap", FULL, 3 * 40),
-        ("lenet-controls", CLASS, 5 * 40 + 7 * 10),
+        ("lenet-controls", CLASS, 6 * 40 + 7 * 10),
         ("lenet-rate", CLASS, 3 * 4 * 5),
         ("lenet-long", CLASS, 4 * 5),
-        ("unet-fair", CLASS, 4 * 3 * 3),
-        ("unet-fair", FULL, 4 * 3 * 5),
+        ("unet-fair", CLASS, (4 * 10 + 5) + (3 * 10 + 3) + 4 * 6),
+        ("unet-fair", FULL, (5 + 4 + 4) * 5),
         ("unet-article", CLASS, 3 * 3 * 2),
         ("unet-article", FULL, 3 * 3 * 5),
     ],
@@ -86,8 +86,8 @@ def test_the_rates_hold_the_articles_own():
 def test_every_arm_has_a_network_of_its_own():
     runs = runs_of("lenet-controls") + runs_of("lenet-swap")
     nets = {run.arm: first_lenet(run) for run in runs if run.seed == 0}
-    assert len(nets) == 15
-    assert len({repr(net) + str(net.state_dict().values()) for net in nets.values()}) == 15
+    assert len(nets) == 16
+    assert len({repr(net) + str(net.state_dict().values()) for net in nets.values()}) == 16
     assert torch.equal(nets["frelu_gamma0"].act1.bn.weight, torch.zeros(6))
 
 
@@ -138,106 +138,161 @@ def test_with_a_gpu_the_unets_run_at_full_size(monkeypatch):
 
 def recorded(arm: str, seed: int, accuracy: float, grid: str = "lenet-swap", **changes) -> dict:
     (run, *_) = runs_of(grid)
-    metrics = {"accuracy": accuracy, "accuracy_train_mode": accuracy / 2}
-    name = f"{grid}{arm}{seed}{changes}"
-    head = {"schema": SCHEMA, "name": name, **run.asked, "dtype": "float32"}
-    return head | {"arm": arm, "seed": seed, "metrics": metrics} | changes
+    return {
+        "schema": SCHEMA,
+        "name": f"{grid}{arm}{seed}{changes}",
+        **run.asked,
+        "arm": arm,
+        "seed": seed,
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 1,
+        "seconds": 1.0,
+        "steps": 2,
+        "curve": {"window_steps": 2000, "loss": [2.0]},
+        "machine": {"processor": "one", "cores": 1},
+        "versions": {"torch": "2"},
+        "measured_on": {"name": "CIFAR-10", "train": 50_000, "test": 10_000},
+        "metrics": {"accuracy": accuracy, "accuracy_train_mode": accuracy / 2},
+        **changes,
+    }
+
+
+def table_of(found: list[dict]) -> pd.DataFrame:
+    """The table of `records` without a file."""
+    rows = [tables._row(record) for record in found]
+    return pd.DataFrame(rows, index=[r["name"] for r in found]).astype({"width": "Int64"})
 
 
 NOISE = np.random.default_rng(0).normal(0, 0.004, 10)
 RELU = [recorded("relu", seed, 0.55 + noise) for seed, noise in enumerate(NOISE)]
 FRELU = [recorded("frelu", seed, 0.60 + noise) for seed, noise in enumerate(NOISE[::-1])]
+MISH = [recorded("mish", seed, 0.56 + noise) for seed, noise in enumerate(NOISE)]
 
 
 def test_a_comparison_is_over_common_seeds_in_points():
-    (one,) = comparison.compare(RELU[:8] + FRELU[2:], [("frelu", "relu")])
+    made = comparison.compare(table_of(RELU[:8] + FRELU[2:]), [("frelu", "relu")])
+    one = made.loc["frelu - relu"]
     differences = [100 * (0.05 + NOISE[9 - seed] - NOISE[seed]) for seed in range(2, 8)]
     expected = intervals.mean_interval(differences)
-    assert one.difference.count == 6
-    assert one.difference.mean == pytest.approx(expected.mean)
-    assert one.difference.half_width == pytest.approx(expected.half_width)
-    assert one.p == one.corrected == pytest.approx(2 / 64)
-    assert one.verdict == "matters"
-    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.std, 6))
+    assert (one.arm, one.reference, one.pairs, one.verdict) == ("frelu", "relu", 6, "matters")
+    assert [one.difference, one.low, one.high] == pytest.approx(
+        [expected.mean, expected.low, expected.high]
+    )
+    assert one.p == one.p_holm == pytest.approx(2 / 64)
+    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.deviation, 6))
 
 
-def test_corrected_p_values_count_the_comparisons_made_together():
-    third = [recorded("mish", seed, 0.56 + noise) for seed, noise in enumerate(NOISE)]
-    pairs = [("frelu", "relu"), ("mish", "relu"), ("dw_bn_relu", "relu")]
-    first, second = comparison.compare(RELU + FRELU + third, pairs)
-    assert first.corrected == pytest.approx(2 * first.p)
-    assert second.arm == "mish"
+def test_comparisons_made_together_are_corrected_together_and_keep_their_questions():
+    asked = {"swap": ("frelu", "relu"), "Mish": ("mish", "relu"), "no": ("dw_bn_relu", "relu")}
+    made = comparison.compare(table_of(RELU + FRELU + MISH), asked)
+    assert list(made.index) == ["swap", "Mish"]  # without two pairs there is no row
+    assert made.p_holm["swap"] == pytest.approx(2 * made.p["swap"])
+    few = comparison.compare(table_of(RELU[:3] + FRELU[:3]), asked)
+    assert few[["p", "p_holm"]].isna().all(axis=None)
+
+
+def test_without_runs_there_is_an_empty_comparison(tmp_path):
+    nothing = tables.records("lenet-swap", store=Store(tmp_path))
+    assert nothing.query("task == 'regions' and arm == 'frelu'").empty
+    assert list(comparison.compare(nothing, [("frelu", "relu")]).columns) == comparison.COLUMNS
 
 
 def test_two_records_of_one_seed_are_not_mixed():
-    twice = [*RELU, recorded("relu", 0, 0.5, setting="rate 0.01")]
+    twice = [*RELU, *FRELU, recorded("relu", 0, 0.5, setting="rate 0.01")]
     with pytest.raises(ValueError, match="relu has two records of seed 0: choose"):
-        comparison.by_seed(twice, "relu")
+        comparison.compare(table_of(twice), [("frelu", "relu")])
 
 
-def test_of_two_sizes_the_one_with_more_runs_is_shown_and_the_larger_when_they_tie():
-    small = [{"size": [128, 160], "width": 16, "seed": seed} for seed in range(3)]
-    large = [{"size": [224, 224], "width": 32, "seed": seed} for seed in range(4)]
-    assert comparison.of_one_size([*small, *large[:2]]) == small
-    assert comparison.of_one_size([*large[:3], *small]) == large[:3]
-    assert comparison.of_one_size([*small, *large]) == large
-    assert comparison.of_one_size([]) == []
-
-
-def test_the_size_of_a_unet_is_told_and_whether_it_is_the_articles():
-    small = [{"size": [128, 160], "width": 16, "seed": seed} for seed in range(3)]
-    large = [{"size": [224, 224], "width": 32, "seed": seed} for seed in range(4)]
-    assert comparison.size_told(small) == "128x160, width 16, which is not article B's size"
-    assert comparison.size_told([*small, *large]) == "224x224, width 32"
-    assert comparison.size_told([]) == ""
+ON = RELU[0]["measured_on"]
+RECIPE = RELU[0]["recipe"]
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("what", "changes"),
     [
-        {"data": "stand-in data"},
-        {"train": 400},
-        {"size": [64, 64]},
-        {"protocol": "fair"},
-        {"label_resize": "nearest"},
-        {"dtype": "bfloat16 autocast"},
-        {"recipe_version": 2},
+        ("data CIFAR-10 and stand-in data", {"data": "stand-in data"}),
+        ("task chess and cifar10", {"task": "chess"}),
+        ("protocol fair and tutorial", {"protocol": "fair"}),
+        ("train 400 and 50000", {"measured_on": ON | {"train": 400}}),
+        ("test 10000 and 20", {"measured_on": ON | {"test": 20}}),
+        ("size 64x64 and None", {"size": [64, 64]}),
+        ("split None and article", {"split": "article"}),
+        ("label_resize None and nearest", {"label_resize": "nearest"}),
+        ("dtype bfloat16 autocast and float32", {"dtype": "bfloat16 autocast"}),
+        ("recipe_version 1 and 2", {"recipe_version": 2}),
+        ("augmentation False and True", {"recipe": RECIPE | {"augmentation": True}}),
     ],
 )
-def test_arms_trained_under_other_conditions_are_not_compared(changes):
-    ((what, value),) = changes.items()
-    kinds = " and ".join(sorted([str(RELU[0][what]), str(value)]))
-    with pytest.raises(ValueError, match=f"records with {what} {re.escape(kinds)} can't be"):
-        comparison.compare(RELU + [run | changes for run in FRELU], [("frelu", "relu")])
+def test_runs_under_other_conditions_are_not_compared(what, changes, monkeypatch):
+    monkeypatch.setattr(tables, "_unet_scores", tables._lenet_scores)
+    runs = table_of(RELU + [run | changes for run in FRELU])
+    with pytest.raises(ValueError, match=f"runs with {what} can't be"):
+        comparison.compare(runs, [("frelu", "relu")])
 
 
-def test_arms_trained_by_other_recipes_are_not_compared():
-    longer = [recorded("frelu", seed, 0.7, "lenet-long") for seed in range(5)]
-    said = "records with epochs 2 and 20, batch 4 and 64, learning_rate 0.001 and 0.016, schedule"
-    with pytest.raises(ValueError, match=said):
-        comparison.compare(RELU + longer, [("frelu", "relu")])
+def test_runs_by_another_recipe_are_not_compared():
+    runs = helpers.records("lenet-swap", "lenet-long")
+    mixed = runs.query("arm == 'relu' and epochs == 2 or arm == 'frelu' and epochs == 20")
+    with pytest.raises(ValueError, match="with epochs 2 and 20, batch 4 and 64, learning_rate 0"):
+        helpers.compare(mixed, [("frelu", "relu")])
 
 
 def test_unets_of_another_width_are_not_compared():
-    unets = [run | {"size": [128, 160], "width": 16} for run in RELU + FRELU]
-    assert comparison.compare(unets, [("frelu", "relu")])
-    wider = [run | {"width": 32} if run["arm"] == "frelu" else run for run in unets]
-    with pytest.raises(ValueError, match="records with width 16 and 32 can't"):
-        comparison.compare(wider, [("frelu", "relu")])
+    unets = helpers.records("unet-fair").query("task == 'regions' and setting == 'plain'").copy()
+    assert len(helpers.compare(unets, [("frelu", "relu")], "miou")) == 1
+    unets.loc[unets["arm"] == "frelu", "width"] = 32
+    with pytest.raises(ValueError, match="runs with width 16 and 32 can't be compared"):
+        helpers.compare(unets, [("frelu", "relu")], "miou")
 
 
 def test_controls_and_a_readers_own_runs_are_compared_with_the_recorded_ones():
     own = [run | {"side_by_side": 1, "activation": "frelu"} for run in FRELU]
     wide = [recorded("relu_wide", s, 0.57, "lenet-controls", width=19) for s in range(10)]
     older = [{k: v for k, v in run.items() if k != "side_by_side"} for run in RELU]
-    pairs = [("frelu", "relu"), ("relu_wide", "relu")]
-    assert len(comparison.compare(older + own + wide, pairs)) == 2
+    runs = table_of(older + own + wide)
+    assert len(comparison.compare(runs, [("frelu", "relu"), ("relu_wide", "relu")])) == 2
+
+
+def test_a_setting_that_older_records_lack_has_its_default():
+    old = [run | {"recipe": {k: v for k, v in RECIPE.items() if k != "bf16"}} for run in FRELU]
+    assert len(comparison.compare(table_of(RELU + old), [("frelu", "relu")])) == 1
 
 
 def test_a_score_that_is_not_there_lists_the_others():
-    with pytest.raises(ValueError, match="has no 'mean IoU, fair'; it has accuracy, accuracy in"):
-        comparison.score(RELU[0], "mean IoU, fair")
-    assert comparison.score(RELU[0], "accuracy in train mode") < 50
+    with pytest.raises(ValueError, match="no score 'miou'; they have accuracy, accuracy_train"):
+        comparison.compare(table_of(RELU), [("frelu", "relu")], "miou")
+
+
+def test_means_have_intervals_and_one_run_has_none():
+    runs = table_of([*FRELU, *RELU, recorded("mine", 0, 0.5), recorded("mish", 0, 0.58)])
+    made = comparison.means(runs, ["accuracy"])
+    assert list(made.index) == ["relu", "mish", "frelu", "mine"]
+    assert list(made.runs) == [10, 1, 10, 1]
+    assert made.accuracy["relu"] == intervals.mean_interval([100 * (0.55 + n) for n in NOISE])
+    assert made.accuracy["mine"] == 50
+
+
+def sized(size: list[int], width: int, count: int) -> list[dict]:
+    return [recorded("relu", seed, 0.5, size=size, width=width) for seed in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "size"),
+    [
+        (3, 2, "128x160, width 16, which is not article B's size"),
+        (3, 3, "224x224, width 32"),
+        (3, 4, "224x224, width 32"),
+        (0, 0, ""),
+    ],
+)
+def test_of_two_sizes_the_one_with_more_runs_is_taken_and_the_larger_when_they_tie(
+    small, large, size
+):
+    found = sized([128, 160], 16, small) + sized([224, 224], 32, large)
+    runs = table_of(found) if found else tables.records()
+    assert len(tables.of_one_size(runs)) == max(small, large)
+    assert tables.size_in_words(runs) == size
 
 
 def test_a_report_shows_arms_intervals_and_differences(tmp_path):
@@ -249,16 +304,17 @@ def test_a_report_shows_arms_intervals_and_differences(tmp_path):
     for record in RELU + FRELU + controls + [recorded("sum_funnel", 0, 0.5, "lenet-controls")]:
         store.append(record)
     said = comparison.report("lenet-controls", store)
-    (bn, *_) = [line for line in said.split("\n") if line.startswith("bn_relu")]
     interval = intervals.mean_interval([100 * (0.58 + noise) for noise in NOISE])
-    assert f"10    {interval}" in bn
-    assert "+3.00 ± 0.00" in bn
-    assert "matters" in bn
-    (single, *_) = [line for line in said.split("\n") if line.startswith("sum_funnel")]
-    assert "50.00" in single
-    assert "cifar10: accuracy in train mode" in said
-    order = [line.split()[0] for line in said.split("\n")[4:8]]
-    assert order == ["relu", "frelu", "bn_relu", "sum_funnel"]
+    lines = [" ".join(line.split()) for line in said.split("\n")]
+    assert f"bn_relu 10 {interval}" in lines
+    assert "sum_funnel 1 50.00" in lines
+    assert any(line.startswith("bn_relu - relu 10 +3.00 +3.00 +3.00") for line in lines)
+    assert "cifar10, 50000 images, float32: accuracy_train_mode" in lines
+    arms = [line.split()[0] for line in lines[4:8]]
+    assert arms == ["relu", "frelu", "bn_relu", "sum_funnel"]
+    p = comparison.compare(table_of(RELU + FRELU + controls), [("frelu", "relu")]).p.item()
+    (swap,) = [line for line in lines if line.startswith("frelu - relu")][:1]
+    assert f"{p:.2g} {3 * p:.2g}" in swap  # Holm over the grid's three comparisons
 
 
 def test_without_records_a_report_says_how_to_get_them(tmp_path):
@@ -266,12 +322,12 @@ def test_without_records_a_report_says_how_to_get_them(tmp_path):
     assert said.endswith("no records yet: python -m helpers.experiments run lenet-swap")
 
 
-def test_tables_part_what_must_not_be_mixed(tmp_path):
+def test_a_report_parts_what_must_not_be_mixed(tmp_path):
     store = Store(tmp_path)
-    other = {"train": 100, "data": "stand-in data", "dtype": "bfloat16 autocast"}
+    other = {"data": "stand-in data", "measured_on": ON | {"train": 100}}
     for record in [RELU[0], recorded("relu", 0, 0.5, **other)]:
         store.append(record)
-    assert list(comparison.tables("lenet-swap", store)) == [
-        "cifar10",
-        "cifar10, 100 images, stand-in data, bfloat16 autocast",
+    assert list(comparison.parts("lenet-swap", store)) == [
+        "cifar10, 50000 images, float32",
+        "cifar10, 100 images, stand-in data, float32",
     ]

@@ -9,15 +9,27 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings, strategies as st
 
-from helpers.experiments import map_sheets as sheets, recorded, run as record, store
+import helpers
+from helpers import files
+from helpers.experiments import map_sheets as sheets, run as record, store, tables
 from helpers.experiments.run import Run
 from helpers.experiments.store import RecordError, Store
 from helpers.training.recipes import Recipe
 
 RECIPE = Recipe(2, 4, "sgd", 1e-3, threads=1)
-RUN = Run("lenet-swap", "relu", "cifar10", "relu", 0, "CIFAR-10", "tutorial", RECIPE)
+RUN = Run(
+    grid="lenet-swap",
+    arm="relu",
+    task="cifar10",
+    activation="relu",
+    seed=0,
+    data="CIFAR-10",
+    protocol="tutorial",
+    recipe=RECIPE,
+)
 OTHERS = {
     "grid": "own",
     "arm": "mine",
@@ -78,7 +90,7 @@ def test_what_was_asked_is_plain_json():
 
 
 def test_where_it_ran_is_told():
-    where = record.circumstances()
+    where = files.circumstances()
     assert set(where["versions"]) == {"python", "torch", "numpy", "helpers"}
     assert "sources" in where["versions"]["helpers"]
     assert where["machine"]["processor"]
@@ -87,9 +99,9 @@ def test_where_it_ran_is_told():
 
 
 def test_an_installed_package_tells_its_version_too(monkeypatch):
-    monkeypatch.setattr(record, "repository", lambda: None)
-    monkeypatch.setattr(record, "version", lambda name: "9.9")
-    assert record._package_version() == "9.9"
+    monkeypatch.setattr(files, "repository", lambda: None)
+    monkeypatch.setattr(files, "version", lambda name: "9.9")
+    assert files.package_version() == "9.9"
 
 
 # --- files --------------------------------------------------------------------------------------
@@ -173,13 +185,10 @@ def test_several_processes_write_whole_lines_and_none_twice(tmp_path):
 
 
 def test_a_file_that_another_process_holds_for_good_is_an_error(tmp_path, monkeypatch):
-    def held(file):
-        raise OSError("held")
-
-    monkeypatch.setattr(store, "_try_lock", held)
+    monkeypatch.setattr(store, "PATIENCE", 0.05)
     says = pytest.raises(RecordError, match="held by another process")
-    with (tmp_path / "g.jsonl").open("a+b") as file, says, store._locked(file, patience=0.05):
-        pass
+    with FileLock(tmp_path / "g.lock"), says:
+        Store(tmp_path).append(line())
 
 
 def test_kept_files_are_whole_or_not_there(tmp_path, monkeypatch):
@@ -196,18 +205,41 @@ def test_kept_files_are_whole_or_not_there(tmp_path, monkeypatch):
 # --- what is on record --------------------------------------------------------------------------
 
 
+def test_a_table_has_what_was_asked_the_scores_and_the_curves():
+    runs = helpers.records("unet-fair", "lenet-controls")
+    (lenet,) = runs.query("arm == 'relu_wide' and seed == 3").itertuples()
+    raw = helpers.record("lenet-controls", lenet.Index)
+    assert lenet.accuracy == 100 * raw["metrics"]["accuracy"]
+    assert (lenet.width, lenet.epochs, lenet.train, lenet.dtype) == (19, 2, 50_000, "float32")
+    assert lenet.curve_loss == raw["curve"]["loss"]
+    asked = "task == 'surfaces' and arm == 'frelu' and seed == 0 and size == '128x160'"
+    (unet,) = runs.query(asked).itertuples()
+    metrics = helpers.record("unet-fair", unet.Index)["metrics"]
+    assert unet.miou == 100 * metrics["fair"]["mean_iou"]
+    assert unet.miou_article == 100 * metrics["article"]["mean_iou"]
+    assert unet.iou_vertical == 100 * metrics["fair"]["per_class"][2]
+    assert unet.iou_article_sky == 100 * metrics["article"]["per_class"][0]
+    assert unet.classes_per_picture == sum(metrics["article"]["counted"]) / 143
+    assert (unet.curve_learning_rate[0], unet.learning_rate) == (0.00012, 0.003)
+    assert np.isnan(unet.iou_tree)
+    assert np.isnan(unet.accuracy)
+
+
 def test_records_leave_failures_out(tmp_path):
     kept = Store(tmp_path)
-    kept.append(line("a", error="no"))
-    kept.append(line("b"))
-    assert [one["name"] for one in recorded.records("g", kept)] == ["b"]
+    (name, good) = next(iter(store.recorded_store().read("lenet-swap").items()))
+    kept.append(good)
+    kept.append(line("a", "lenet-swap", error="no"))
+    assert list(tables.records("lenet-swap", store=kept).index) == [name]
+    with pytest.raises(KeyError):
+        tables.record("lenet-swap", "a", kept)
 
 
 def test_an_installed_package_has_no_records(monkeypatch):
-    monkeypatch.setattr(recorded, "recorded_store", lambda: None)
-    assert recorded.records("lenet-swap") == []
-    assert recorded.recorded_lenet("relu") is None
-    assert recorded.recorded_maps("relu") is None
+    monkeypatch.setattr(tables, "recorded_store", lambda: None)
+    assert tables.records("lenet-swap").empty
+    assert tables.recorded_lenet("relu") is None
+    assert tables.recorded_maps("relu") is None
 
 
 maps = st.lists(
@@ -234,8 +266,8 @@ def test_a_map_larger_than_its_cell_is_refused():
 
 
 def test_recorded_maps_are_those_of_the_results(tmp_path, monkeypatch):
-    monkeypatch.setattr(recorded, "recorded_store", lambda: Store(tmp_path))
-    assert recorded.recorded_maps("frelu") is None
+    monkeypatch.setattr(tables, "recorded_store", lambda: Store(tmp_path))
+    assert tables.recorded_maps("frelu") is None
     Store(tmp_path).keep("maps/unet-frelu-regions.png", sheets.as_sheet([np.ones((4, 5), np.int8)]))
-    (one,) = recorded.recorded_maps("frelu")
+    (one,) = tables.recorded_maps("frelu")
     assert one.shape == (4, 5)
