@@ -21,6 +21,7 @@ from torch.optim import lr_scheduler
 from tqdm import tqdm
 
 from .augmentation import augment
+from .memory_format import memory_format_for
 from .metrics import confusion_matrix, mean_iou
 from .session import Profile, best_device, random_generator
 
@@ -211,7 +212,8 @@ class _Run:
     def __init__(
         self, model: nn.Module, train: Part, recipe: Recipe, seed: int, device: torch.device
     ) -> None:
-        self.model = model.to(memory_format=_layout(device))
+        self.memory_format = memory_format_for(model, device)
+        self.model = model.to(memory_format=self.memory_format)
         self.train, self.recipe, self.seed, self.device = train, recipe, seed, device
         self.steps_per_epoch = -(-len(train.labels) // recipe.batch)
         self.optimiser = make_optimiser(model, recipe)
@@ -275,7 +277,7 @@ class _Run:
         images = images.float() / 255
         if self.recipe.augmentation:
             images, labels = augment(images, labels, changes)
-        images = standardise(images, self.recipe)
+        images = standardise(images, self.recipe).contiguous(memory_format=self.memory_format)
         with _autocast(self.recipe, self.device):
             loss = _loss(self.model(images), labels, self.recipe)
         loss.backward()
@@ -351,12 +353,12 @@ def predict(
     model = (
         deepcopy(model).to(device).train(train_mode)
     )  # a copy: train mode moves running statistics
+    memory_format, parts = memory_format_for(model, device), []
     with torch.inference_mode(), threads(recipe.threads if batch <= recipe.batch else None):
-        parts = []
         for chosen in images.split(batch):
             ready = standardise(chosen.to(device).float() / 255, recipe)
             with _autocast(recipe, device):
-                parts.append(model(ready).float().cpu())
+                parts.append(model(ready.contiguous(memory_format=memory_format)).float().cpu())
     return torch.cat(parts)
 
 
@@ -382,12 +384,7 @@ def standardise(images: Tensor, recipe: Recipe) -> Tensor:
         images = images.flip(1)
     mean = images.new_tensor(recipe.mean).view(1, -1, 1, 1)
     deviation = images.new_tensor(recipe.deviation).view(1, -1, 1, 1)
-    return ((images - mean) / deviation).contiguous(memory_format=_layout(images.device))
-
-
-def _layout(device: torch.device) -> torch.memory_format:
-    """What convolutions of the CPU and CUDA like best; on Apple's MPS the plain order."""
-    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+    return (images - mean) / deviation
 
 
 def precision(recipe: Recipe, device: torch.device) -> str:
