@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,7 +153,11 @@ def try_training(width: int) -> None:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))  # unlike a clock, it heeds a busy machine
+    if sys.platform != "win32":
+        import resource
+
+        # Unlike a clock, it heeds a busy machine.
+        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
     torch.manual_seed(0)
     torch.set_num_threads(1)  # for so little work
     for one in layers():
