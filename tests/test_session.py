@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from helpers import PROFILES, current_profile, data_directory, random_generator, session, start
-from helpers.session import MINUTES, best_device, slowness
-from helpers.training import threads
+from helpers.session import MINUTES, best_device, slowness, threads
 from tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
