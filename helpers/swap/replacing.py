@@ -362,7 +362,7 @@ def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
     watched = {place.name: deepcopy(place.module) for place in places}
     try:
         for place in places:
-            stand_in = watched[place.name]
+            stand_in: Any = watched[place.name]  # Module admits no attribute of another type
             stand_in.works_in_place = getattr(stand_in, "inplace", False)
             stand_in.inplace = False
             place.put(stand_in)
@@ -435,7 +435,7 @@ class _Swap:
         return call.shape[1] if len(call.shape) == 4 and call.channel_axis == 1 else None
 
     def _make(self, call: Call) -> nn.Module:
-        new = make_activation(self.name, self._channels(call))
+        new: Any = make_activation(self.name, self._channels(call))
         new.to(call.device, call.dtype if call.dtype.is_floating_point else None)
         if _is_channels_last(self.model):
             new.to(memory_format=torch.channels_last)
