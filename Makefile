@@ -35,7 +35,7 @@ notebooks: setup  ## execute the notebooks whose cells changed, in the class pro
 bench: setup  ## measure speed against what a user would copy; needs a quiet machine
 	$(RUN) tools/run_benchmarks.py $(ARGS)
 
-links: setup  ## write bootstrap cells and Colab badges from the address in pyproject.toml
+links: setup  ## write this repository's address into bootstrap cells and Colab badges
 	$(RUN) tools/notebooks.py link
 
 setup:       ## make or mend .venv, which every other command does first

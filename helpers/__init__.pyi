@@ -17,7 +17,6 @@ from .evaluation import (
     detectable_difference as detectable_difference,
     holm as holm,
     iou_per_class as iou_per_class,
-    is_equivalent as is_equivalent,
     mean_interval as mean_interval,
     mean_iou as mean_iou,
     mean_without as mean_without,

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, paths as a reader may see them, and the machine's name."""
+"""Files written atomically, paths shown to the reader, fingerprints, and the machine's name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .session import repository
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to; what was written there is moved to `path` in the end.
+    """Give a path to write to, which replaces `path` in the end.
 
     When writing fails, `path` is as it was and nothing is left beside it.
     """
@@ -35,8 +36,24 @@ def write_atomically(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def display_path(path: Path) -> str:
+    """A path relative to the repository or the home directory, where it lies in one of them."""
+    for base, mark in ((repository(), ""), (Path.home(), "~/")):
+        if base and path.is_relative_to(base):
+            return mark + path.relative_to(base).as_posix()
+    return str(path)
+
+
+def fingerprint(tensors: Iterable[Tensor]) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of the tensors' bytes."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
 def machine() -> dict[str, Any]:
-    """What was measured on: cpu, cores, threads of torch, torch, python, system.
+    """What a time was measured on: cpu, cores, threads of torch, torch, python, system.
 
     Introduced in notebook 07.
     """
@@ -88,21 +105,13 @@ def _digest_of_decisive_sources() -> str:
 
 def cpu_name() -> str:
     """The processor's name as the system gives it, or its architecture."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        lines = listed.read_text(encoding="utf-8").splitlines()
+    cpus = Path("/proc/cpuinfo")
+    if cpus.exists():
+        lines = cpus.read_text(encoding="utf-8").splitlines()
         name = next((line for line in lines if line.startswith("model name")), "")
     elif platform.system() == "Darwin":
-        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     else:
         name = platform.processor()
     return name.split(":")[-1].strip() or platform.machine()
-
-
-def display_path(path: Path) -> str:
-    """A path as a reader may see it: from the repository or the home directory on."""
-    for base, mark in ((repository(), ""), (Path.home(), "~/")):
-        if base and path.is_relative_to(base):
-            return mark + path.relative_to(base).as_posix()
-    return str(path)

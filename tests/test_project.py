@@ -21,6 +21,8 @@ from tools import notebooks, setup_environment
 ROOT = notebooks.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TABLE = [line for line in README.split("\n") if line.startswith("| [")]
+RUNNING = (ROOT / "site" / "running.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 CONDA_NAMES = {
@@ -200,8 +202,14 @@ def test_each_module_imports_only_from_those_before_it():
 # --- commands -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_the_commands_that_are_named_exist(text):
+PAGES = pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "site/running.md", "data/README.md"]
+)
+
+
+@PAGES
+def test_the_commands_that_are_named_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
     code = "\n".join(code_in(text))
     assert set(re.findall(r"\bmake ([a-z]+)", code)) <= targets
@@ -215,10 +223,12 @@ def code_in(text: str) -> list[str]:
     return blocks + re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 
 
-@pytest.mark.parametrize("text", [README, CONTRIBUTING], ids=["README", "CONTRIBUTING"])
-def test_links_lead_to_files(text):
+@PAGES
+def test_links_lead_to_files(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]*)\)", text) if "://" not in link]
-    assert not [link for link in links if not (ROOT / link).is_file()]
+    folder = (ROOT / page).parent
+    assert not [link for link in links if not (folder / link.split("#")[0]).is_file()]
 
 
 def test_each_target_says_what_it_does():
@@ -240,9 +250,13 @@ def test_ci_runs_what_make_test_runs():
 # --- README -------------------------------------------------------------------------------------
 
 
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 90
+
+
 def test_the_table_has_each_notebook_with_its_badge():
     for path in notebooks.stored_notebooks():
-        (line,) = [x for x in README.split("\n") if f"(notebooks/{path.name})" in x]
+        (line,) = [x for x in TABLE if f"(notebooks/{path.name})" in x]
         assert notebooks.badge(path.stem) in line, "run `make links`"
 
 
@@ -250,19 +264,19 @@ def test_minutes_are_those_of_the_session():
     from helpers.session import MINUTES
 
     for name, minutes in MINUTES.items():
-        (line,) = [x for x in README.split("\n") if f"(notebooks/{name}.ipynb)" in x]
+        (line,) = [x for x in TABLE if f"(notebooks/{name}.ipynb)" in x]
         assert f"| {minutes['class']} min |" in line
 
 
-def test_readme_has_every_variable_and_profile():
+def test_every_variable_and_profile_is_explained():
     from helpers.session import PROFILES
 
     used = set().union(
         *(re.findall(r'environ[^"\n]*"(FUNNEL_\w+)"', code) for code in code_of("helpers"))
     )
-    assert used == set(re.findall(r"`(FUNNEL_[A-Z]+)`", README))
+    assert used == set(re.findall(r"`(FUNNEL_[A-Z]+)`", RUNNING))
     for profile in PROFILES:
-        assert f"| `{profile}` |" in README
+        assert f"| `{profile}` |" in RUNNING
 
 
 def test_the_address_stands_in_pyproject_alone():

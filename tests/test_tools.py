@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbval import kernel
 
 from tools import notebooks
 
@@ -23,6 +27,27 @@ def small_notebook() -> nbformat.NotebookNode:
         new_code_cell("1 + 1"),
     ]
     return new_notebook(cells=cells)
+
+
+# --- kernels of the tests -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kernels have TCP ports there")
+def test_a_kernel_of_nbval_starts_whichever_ports_others_take(monkeypatch):
+    taken = []
+
+    class Taken(socket.socket):
+        """A port that another process takes as soon as it was found free."""
+
+        def close(self) -> None:
+            self.listen()
+            taken.append(self)
+
+    ports = SimpleNamespace(**vars(socket) | {"socket": Taken})
+    monkeypatch.setattr("jupyter_client.connect.socket", ports)
+    manager, client = kernel.start_new_kernel(30, kernel.CURRENT_ENV_KERNEL_NAME)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
 
 
 # --- staleness ----------------------------------------------------------------------------------
@@ -233,6 +258,51 @@ def test_another_package_of_that_name_is_named_and_passed_over(folder, tmp_path_
 
 def test_the_cell_is_short_enough_to_be_read():
     assert len(notebooks.bootstrap_source("01_a").splitlines()) <= 28
+
+
+@pytest.fixture
+def fork(tmp_path, monkeypatch):
+    """A clone with one notebook and a README, whose remote a test sets."""
+    for name in ("pyproject.toml", "README.md", "tools/bootstrap_cell.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(notebooks.ROOT / name, tmp_path / name)
+    (tmp_path / "notebooks").mkdir()
+    shutil.copy(notebooks.stored_notebooks()[0], tmp_path / "notebooks")
+    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    return tmp_path
+
+
+def texts_of(fork):
+    (notebook,) = notebooks.stored_notebooks()
+    return [(fork / name).read_text() for name in ("pyproject.toml", "README.md", notebook)]
+
+
+@pytest.mark.parametrize(
+    "remote",
+    [
+        "https://github.com/somebody/a-fork.git",
+        "https://user:secret@github.com/somebody/a-fork",
+        "git@github.com:somebody/a-fork.git",
+    ],
+)
+def test_a_fork_is_linked_by_its_remote(fork, remote):
+    subprocess.run(["git", "-C", fork, "remote", "add", "origin", remote], check=True)
+    notebooks.link()
+    for text in texts_of(fork):
+        assert "github.com/somebody/a-fork" in text or "github/somebody/a-fork" in text
+        assert "OWNER" not in text
+        assert "secret" not in text
+
+
+@pytest.mark.parametrize("remote", [None, "../elsewhere", "https://example.org/somebody/a-fork"])
+def test_a_clone_of_no_github_repository_keeps_the_address_of_pyproject(fork, remote):
+    if remote:
+        subprocess.run(["git", "-C", fork, "remote", "add", "origin", remote], check=True)
+    before = texts_of(fork)
+    notebooks.link()
+    assert texts_of(fork) == before
 
 
 def test_the_address_stands_in_pyproject_only():

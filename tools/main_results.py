@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))  # the series is not installed, it is run where it
 
 from helpers import compare, of_one_size, records, size_in_words  # noqa: E402
 from helpers.experiments import MARGIN  # noqa: E402
-from helpers.figures.evidence import Difference, difference_axis  # noqa: E402
+from helpers.figures import Difference, difference_axis  # noqa: E402
 from helpers.figures.style import png  # noqa: E402
 
 BEGIN, END = "<!-- results: written by `make results` -->\n", "<!-- end of the results -->"

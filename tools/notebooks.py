@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +36,22 @@ def address() -> str:
     """The repository's address, from pyproject.toml, the only place where it stands."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["urls"]["Repository"]
+
+
+GITHUB = re.compile(
+    r"(?:https://(?:[^@/]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])"
+    r"([\w.-]+/[\w.-]+?)(?:\.git)?/?"
+)
+
+
+def origin_address() -> str | None:
+    """Where on GitHub this clone comes from, by its remote `origin`; None for any other clone."""
+    if not (ROOT / ".git").exists():  # a plain copy, perhaps inside somebody else's repository
+        return None
+    asked = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    found = GITHUB.fullmatch(answer)
+    return f"https://github.com/{found[1]}" if found else None
 
 
 def badge(name: str) -> str:
@@ -112,8 +129,18 @@ def put_badge(notebook: NotebookNode, name: str) -> None:
         cell.source = f"{title}\n\n{badge(name)}\n{rest}".rstrip()
 
 
-def link(readme: Path = ROOT / "README.md") -> None:
-    """Write bootstrap and badge into every notebook, and the badges of the README's table."""
+def link() -> None:
+    """Write the repository's address everywhere: pyproject.toml, README, bootstrap cells, badges.
+
+    It is the remote `origin`'s where that is on GitHub, and else stays pyproject.toml's.
+    """
+    old, new = address(), origin_address() or address()
+    for name in ("pyproject.toml", "README.md"):  # in this order: badges read pyproject.toml
+        text = (ROOT / name).read_text(encoding="utf-8")
+        linked = link_table(text.replace(old, new))
+        if linked != text:
+            (ROOT / name).write_text(linked, encoding="utf-8")
+            print(f"{name}: linked")
     for path in stored_notebooks():
         notebook = read(path)
         before = nbformat.writes(notebook)
@@ -122,11 +149,6 @@ def link(readme: Path = ROOT / "README.md") -> None:
         if nbformat.writes(notebook) != before:
             write(notebook, path)
             print(f"{path.name}: linked")
-    text = readme.read_text(encoding="utf-8")
-    linked = link_table(text)
-    if linked != text:
-        readme.write_text(linked, encoding="utf-8")
-        print(f"{readme.name}: linked")
 
 
 def link_table(text: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # One file per core at a time, notebooks first because they take longest.
 WORKERS = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
-NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+# The longest cell of the ci profile takes some seconds: one that reaches the limit hangs.
+NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=60"]
 WHOLE = ["notebooks", "tests", "--cov=helpers", "--cov-fail-under=95"]
 
 

@@ -1,20 +1,19 @@
-"""The way to the network: a file from several addresses, in bounded time, resumed and checked."""
+"""Downloads: a file from several addresses, in bounded time, resumed and checked."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import IncompleteRead
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, BinaryIO
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from ..files import display_path
@@ -78,7 +77,7 @@ def download(remote: Remote, directory: Path, limits: Limits = Limits()) -> Path
     for address in addresses:
         try:
             return _retrieve(remote, address, directory, Limits(patience, stall=limits.stall))
-        except DownloadError as error:
+        except (DownloadError, OSError) as error:  # OSError: a full disk
             failures.append(f"  {address}: {error}")
     raise DownloadError(_report(remote.name, failures, directory))
 
@@ -87,7 +86,7 @@ _failed: set[tuple[str, Path, tuple[str, ...]]] = set()
 
 
 def try_download(remote: Remote, directory: Path) -> bool:
-    """Whether `download` succeeded; says why not.
+    """Whether `download` succeeded; prints why not.
 
     What failed is not tried again by this process: without a network a reader waits only once.
     """
@@ -104,22 +103,30 @@ def try_download(remote: Remote, directory: Path) -> bool:
 
 
 def _retrieve(remote: Remote, address: str, directory: Path, limits: Limits) -> Path:
-    """Pooch names, checks and moves the file; `fetch` is what it calls for the transfer itself."""
+    """Pooch names and moves the file; `fetch` is what it calls for the transfer.
+
+    Pooch's own downloader neither resumes nor bounds its waiting, and it unpacks a .tar.gz that a
+    server calls "Content-Encoding: gzip".
+    """
     import pooch  # slow to import, and needed only here
 
     def fetch(url: str, output_file: str, _: Any) -> None:
         part = directory / f"{remote.name}.part"
         Path(output_file).unlink()  # still empty; a kill would leave it behind
-        _fetch_verified(remote, url, part, limits)
-        part.replace(output_file)
+        try:
+            with FileLock(directory / f".{remote.name}.lock", timeout=0):
+                _fetch_verified(remote, url, part, limits)
+                part.replace(output_file)
+        except Timeout as error:
+            raise DownloadError("another process is downloading it; let it finish") from error
 
-    pooch.get_logger().setLevel(logging.WARNING)  # we report ourselves
+    pooch.get_logger().setLevel(logging.WARNING)  # the bar and the errors are ours
     known = f"md5:{remote.md5}" if remote.md5 else None
     return Path(pooch.retrieve(address, known, remote.name, directory, downloader=fetch))
 
 
 def _fetch_verified(remote: Remote, url: str, part: Path, limits: Limits) -> None:
-    """Bring `part` to the whole, checked file, or raise DownloadError."""
+    """Complete `part` and check it, or raise DownloadError."""
     resumed = _size(part) > 0
     _transfer_all(url, part, remote.name, limits)
     try:
@@ -135,18 +142,20 @@ def _fetch_verified(remote: Remote, url: str, part: Path, limits: Limits) -> Non
 
 
 def _verify(remote: Remote, path: Path) -> None:
-    if remote.md5:
-        from pooch import file_hash
-
-        found = file_hash(str(path), alg="md5")
-        if found != remote.md5:
-            raise DataError(f"its md5 is {found} instead of {remote.md5}")
+    if remote.md5 and (found := md5_of(path)) != remote.md5:
+        raise DataError(f"its md5 is {found} instead of {remote.md5}")
     if remote.contents:
         remote.contents(path)
 
 
+def md5_of(path: Path) -> str:
+    """The md5 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
 def _transfer_all(url: str, part: Path, name: str, limits: Limits) -> None:
-    """Transfer, and resume after each cut as long as that brings the file forward."""
+    """Transfer, and resume after each cut as long as the file grows."""
     before = -1
     while True:
         try:
@@ -158,22 +167,72 @@ def _transfer_all(url: str, part: Path, name: str, limits: Limits) -> None:
 
 
 def _transfer(url: str, part: Path, name: str, limits: Limits) -> None:
-    """One request: the rest of the file where the server sends ranges, else the whole of it.
+    """One request: the rest of the file where the server sends ranges, else all of it.
 
     Bytes that are there are overwritten, not cut away first: a transfer that fails loses nothing.
     """
-    with _alone(part) as file:
-        have = _size(part)
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-        with _Transfer(url, headers, limits) as transfer:
-            begin, total = _placement(transfer.response, have)
-            if begin != total:
-                _write(file, transfer, begin, total, name)
-            file.truncate(total if total is not None else file.tell())
+    answer = _answer(url, _size(part), limits)
+    begin, total = _placement(_next(answer, limits.answer, "no answer"), _size(part))
+    with (
+        part.open("r+b" if part.exists() else "xb") as file,
+        tqdm(total=total, initial=begin, desc=name, unit="B", unit_scale=True) as bar,
+    ):
+        file.seek(begin)
+        while begin != total and (chunk := _next(answer, limits.stall)):
+            if file.tell() == 0 and not chunk.startswith(GZIP):
+                raise DownloadError(f"sent no archive: it begins with {chunk[:40]!r}")
+            file.write(chunk)
+            bar.update(len(chunk))
+        reached = file.tell()
+        if total is not None and reached < total:
+            raise _TransferCutError(
+                f"the transfer ended after {_megabytes(reached)} of {_megabytes(total)}"
+            )
+        file.truncate(reached)
+
+
+def _answer(url: str, have: int, limits: Limits) -> Iterator[Any]:
+    """The response to a request for what follows `have` bytes, then its body in chunks."""
+    import requests
+
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    # Longer than `_next` waits, whose message is the better one; they end its thread.
+    waits = (limits.answer + 1, limits.answer + limits.stall + 1)
+    with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
+        yield response
+        # Not decoded: some servers call a .tar.gz "Content-Encoding: gzip".
+        yield from response.raw.stream(CHUNK, decode_content=False)
+
+
+def _next(answer: Iterator[Any], seconds: float, complaint: str = "") -> Any:
+    """The next item, None at the end.
+
+    No time-out of a socket covers a silent name server or a server that sends a byte now and then;
+    waiting for a thread does. Raises _TransferCutError for an error or too slow a transfer, plain
+    DownloadError while there is no answer (`complaint`).
+    """
+    arrived: SimpleQueue[Any] = SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            arrived.put(next(answer, None))
+        except Exception as error:  # handed over to the thread that waits
+            arrived.put(error)
+
+    kind = DownloadError if complaint else _TransferCutError
+    Thread(target=fetch, daemon=True).start()
+    try:
+        item = arrived.get(timeout=seconds)
+    except Empty:
+        slow = f"less than {CHUNK // 1024} kB in {seconds:.3g} s"
+        raise kind(f"{complaint} within {seconds:.3g} s" if complaint else slow) from None
+    if isinstance(item, Exception):
+        raise kind(_cause(item)) from item
+    return item
 
 
 def _placement(response: requests.Response, have: int) -> tuple[int, int | None]:
-    """Where an answer's bytes belong, and the whole file's length where the server tells it."""
+    """Where an answer's bytes belong, and the file's full length where the server tells it."""
     status, fields = response.status_code, response.headers
     if status in (206, 416):
         found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", fields.get("Content-Range", ""))
@@ -189,142 +248,24 @@ def _placement(response: requests.Response, have: int) -> tuple[int, int | None]
     return 0, int(length) if length.isdigit() else None
 
 
-def _write(file: BinaryIO, transfer: _Transfer, begin: int, total: int | None, name: str) -> None:
-    """Write what arrives, with a bar; what is no archive is refused before it does harm."""
-    file.seek(begin)
-    with tqdm(total=total, initial=begin, desc=name, unit="B", unit_scale=True) as bar:
-        for chunk in transfer.chunks():
-            if file.tell() == 0 and not chunk.startswith(GZIP):
-                raise DownloadError(f"sent no archive: it begins with {chunk[:40]!r}")
-            file.write(chunk)
-            bar.update(len(chunk))
-    if total is not None and file.tell() < total:
-        raise _TransferCutError(
-            f"the transfer ended after {_megabytes(file.tell())} of {_megabytes(total)}"
-        )
+CAUSES = {
+    "NameResolution": "its host is not known (is there a network?)",
+    "refused": "its host refused the connection",
+    "Timeout": "it does not answer",
+    "IncompleteRead": "the transfer was cut off",
+    "ConnectionReset": "the transfer was cut off",
+}
 
 
-class _Transfer:
-    """An answer whose bytes a thread of its own fetches.
-
-    No time-out of a socket covers a name server that is silent or a server that sends a byte now
-    and then; waiting for a thread does.
-    """
-
-    def __init__(self, url: str, headers: dict[str, str], limits: Limits) -> None:
-        self.url, self.limits = url, limits
-        self._arrived: Queue[Any] = Queue(maxsize=64)
-        self._stop = Event()
-        Thread(target=self._run, args=(url, headers), daemon=True).start()
-
-    def __enter__(self) -> _Transfer:
-        try:
-            patience = self.limits.answer
-            self.response = self._next(patience, f"no answer within {patience:.3g} s")
-        except BaseException:
-            self._stop.set()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes as they arrive. Raises _TransferCutError when they stop or become too few."""
-        stall = self.limits.stall
-        while True:
-            chunk = self._next(
-                stall, f"less than {CHUNK // 1024} kB in {stall:.3g} s", _TransferCutError
-            )
-            if chunk is None:
-                return
-            yield chunk
-
-    def _next(
-        self, patience: float, complaint: str, kind: type[DownloadError] = DownloadError
-    ) -> Any:
-        try:
-            item = self._arrived.get(timeout=patience)
-        except Empty:
-            raise kind(complaint) from None
-        if isinstance(item, Exception):
-            raise kind(_cause(item)) from item
-        return item
-
-    def _run(self, url: str, headers: dict[str, str]) -> None:
-        """In the thread: the answer, its bytes, then None; or an error, wherever it occurs."""
-        import requests
-
-        try:
-            # Longer than the one who waits has patience, whose message is the better one.
-            waits = (self.limits.answer + 1, self.limits.answer + self.limits.stall + 1)
-            with requests.get(url, headers=headers, stream=True, timeout=waits) as response:
-                self._put(response)
-                # Not decoded: some servers call a .tar.gz "Content-Encoding: gzip".
-                for chunk in response.raw.stream(CHUNK, decode_content=False):
-                    self._put(chunk)
-                    if self._stop.is_set():
-                        return
-            self._put(None)
-        except Exception as error:  # handed over to the thread that waits
-            self._put(error)
-
-    def _put(self, item: Any) -> None:
-        while not self._stop.is_set():
-            try:
-                self._arrived.put(item, timeout=0.2)
-                return
-            except Full:
-                continue
-
-
-def _cause(error: BaseException) -> str:
-    """What was wrong, in a few words: the innermost cause is the one that says it."""
-    chain, inner = [error], error
-    while inner := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__:
-        if not isinstance(inner, BaseException) or inner in chain:
-            break
-        chain.append(inner)
-    for found in chain:
-        if isinstance(found, socket.gaierror):
-            return "its host is not known (is there a network?)"
-        if isinstance(found, ConnectionRefusedError):
-            return "its host refused the connection"
-        if isinstance(found, TimeoutError):
-            return "it does not answer"
-        if isinstance(found, IncompleteRead | ConnectionResetError):
-            return "the transfer was cut off"
-    return f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _alone(part: Path) -> Iterator[BinaryIO]:
-    """`part` open for writing by this process only. Raises DownloadError when another has it."""
-    with part.open("r+b" if part.exists() else "w+b") as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            raise DownloadError("another process is downloading it; let it finish") from error
-        yield file
-
-
-def _lock(file: BinaryIO) -> None:
-    """The operating system's lock, which ends with the process however that ends."""
-    try:
-        import fcntl
-    except ImportError:
-        import msvcrt  # Windows
-
-        file.seek(1 << 40)  # a byte that no file here has: a lock there disturbs no reader
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _cause(error: Exception) -> str:
+    """What was wrong, in a few words; the errors of requests hold their causes in their text."""
+    known = (text for sign, text in CAUSES.items() if sign in repr(error))
+    return next(known, f"{type(error).__name__}: {error}")
 
 
 def _report(name: str, failures: list[str], directory: Path) -> str:
-    kept = _size(directory / f"{name}.part")
     lines = [f"{name} could not be downloaded.", *failures]
-    if kept:
+    if kept := _size(directory / f"{name}.part"):
         lines.append(f"{_megabytes(kept)} are kept as {name}.part; the next attempt goes on there.")
     lines.append(
         f"Put {name} into {display_path(directory)} by hand, or name a mirror in FUNNEL_MIRROR."

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
 
+from .prepared import DataError
 
-def resize_picture(jpeg: bytes, size: tuple[int, int]) -> np.ndarray:
-    """A picture at `size` (h, w) as (3, h, w) uint8 RGB, bilinear and without aliasing."""
-    picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Give errors of a picture's file its name."""
+    try:
+        yield
+    except (OSError, Image.DecompressionBombError) as error:
+        raise DataError(f"{name} can't be read: {error}") from error
+
+
+def picture_size(jpeg: bytes, name: str) -> tuple[int, int]:
+    """(height, width) of a picture. Raises DataError naming a file that can't be read."""
+    with _naming(name):
+        width, height = Image.open(io.BytesIO(jpeg)).size
+    return height, width
+
+
+def resize_picture(jpeg: bytes, size: tuple[int, int], name: str) -> np.ndarray:
+    """A picture at `size` (h, w) as (3, h, w) uint8 RGB, bilinear and without aliasing.
+
+    Raises DataError naming a file that can't be read.
+    """
+    with _naming(name):
+        picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
     resized = picture.resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(resized).transpose(2, 0, 1)
 

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy import sin
 
-VERSION = 1  # raise it when the pictures change
+VERSION = 2  # raise it when the pictures change
 SEED = 0
 SIDE = 32  # pixels
 BATCH = 2000  # pictures drawn at once: bounds the memory
-CLASSES = (
-    "disc",
-    "ring",
-    "square",
-    "triangle",
-    "cross",
-    "stripes",
-    "checks",
-    "dots",
-    "waves",
-    "speckle",
-)
-TYPICAL_HUE = np.arange(10) / 10  # of each class; a picture strays from it
 
 
 def write(path: Path, train: int, test: int) -> None:
     """Write pictures as a `cifar10.npz` in Keras' layout; one seed, the same bytes."""
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part, count in (("train", train), ("test", test)):
         random = np.random.default_rng([SEED, part == "test"])
         labels = random.integers(0, len(CLASSES), count)
@@ -37,28 +27,62 @@ def write(path: Path, train: int, test: int) -> None:
     np.savez(path, **arrays)
 
 
+class _Frame:
+    """Coordinates of each picture's own: shifted, turned and scaled; arrays (N, 32, 32).
+
+    radius: of a shape, in pixels; a: a number of each picture's own in 0..1; noise: in 0..1.
+    """
+
+    def __init__(self, count: int, random: np.random.Generator) -> None:
+        def uniform(low: float, high: float) -> np.ndarray:
+            return random.uniform(low, high, (count, 1, 1))
+
+        rows, columns = np.mgrid[0:SIDE, 0:SIDE] - (SIDE - 1) / 2
+        x, y, turn = columns - uniform(-4, 4), rows - uniform(-4, 4), uniform(-0.35, 0.35)
+        self.x, self.y = np.cos(turn) * x + sin(turn) * y, np.cos(turn) * y - sin(turn) * x
+        self.distance = np.hypot(x, y)
+        self.radius, self.a = uniform(6, 11), uniform(0, 1)
+        self.noise = random.random((count, SIDE, SIDE))
+
+
+def _cross(f: _Frame) -> np.ndarray:
+    near, far = np.sort([abs(f.x), abs(f.y)], axis=0)
+    return np.minimum(0.3 * f.radius - near, f.radius - far)
+
+
+# Of each class the signed distance from the shape's edge, in about pixels; positive inside.
+FORMS: dict[str, Callable[[_Frame], np.ndarray]] = {
+    "disc": lambda f: f.radius - f.distance,
+    "ring": lambda f: 1.5 + f.a - abs(f.distance - f.radius),
+    "square": lambda f: 0.9 * f.radius - np.maximum(abs(f.x), abs(f.y)),
+    "triangle": lambda f: 0.6 * f.radius - np.maximum(0.866 * abs(f.x) - 0.5 * f.y, f.y),
+    "cross": _cross,
+    "stripes": lambda f: 2 * sin(f.x * (0.7 + 0.5 * f.a)),
+    "checks": lambda f: 3 * sin(f.x * (0.5 + 0.4 * f.a)) * sin(f.y * (0.5 + 0.4 * f.a)),
+    "dots": lambda f: 3 * sin(f.x * (0.7 + 0.4 * f.a)) * sin(f.y * (0.7 + 0.4 * f.a)) - 1.5,
+    "waves": lambda f: 2 * sin((f.y + 3 * sin(0.4 * f.x)) * (0.6 + 0.4 * f.a)),
+    "speckle": lambda f: 9 * (0.2 + 0.3 * f.a - f.noise),
+}
+CLASSES = tuple(FORMS)
+
+
 def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """One picture for each label, (N, 32, 32, 3) uint8: a form on a ground, with noise."""
-    form = np.empty((len(labels), SIDE, SIDE))
+    count = len(labels)
+    form = np.empty((count, SIDE, SIDE, 1))
     for kind, name in enumerate(CLASSES):
         chosen = labels == kind
-        form[chosen] = _FORMS[name](_Place(chosen.sum(), random), random)
-    front, ground = _colours(labels, random)
-    pictures = ground + form[..., None] * (front - ground)
-    pictures += _shade(len(labels), random)[..., None]
-    pictures += random.normal(0, 0.08, (*form.shape, 3))
-    return (pictures.clip(0, 1) * 255).astype(np.uint8)
-
-
-def _colours(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Colours of form and ground, (N, 1, 1, 3) each; the hue tells some of the class, not all."""
-    count = len(labels)
-    hue = TYPICAL_HUE[labels] + random.normal(0, 0.055, count)
+        edge = FORMS[name](_Frame(chosen.sum(), random))
+        form[chosen, ..., 0] = (edge + 0.5).clip(0, 1)
+    hue = labels / 10 + random.normal(0, 0.055, count)  # tells some of the class, not all
     front = _rgb(hue, random.uniform(0.5, 1, count), random.uniform(0.6, 1, count))
-    ground = _rgb(
-        random.random(count), random.uniform(0, 0.3, count), random.uniform(0.1, 0.5, count)
-    )
-    return front, ground
+    greyish, dark = random.uniform(0, 0.3, count), random.uniform(0.1, 0.5, count)
+    ground = _rgb(random.random(count), greyish, dark)
+    pictures = ground + form * (front - ground)
+    slope = random.normal(0, 0.1, (2, count, 1, 1, 1))  # light that falls from one side
+    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j][..., None]
+    pictures += slope[0] * rows + slope[1] * columns + random.normal(0, 0.08, pictures.shape)
+    return (pictures.clip(0, 1) * 255).astype(np.uint8)
 
 
 def _rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -66,89 +90,3 @@ def _rgb(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarr
     sector = (np.array([5, 3, 1]) + 6 * hue[:, None]) % 6
     depth = np.minimum(sector, 4 - sector).clip(0, 1)
     return (value[:, None] * (1 - saturation[:, None] * depth))[:, None, None]
-
-
-def _shade(count: int, random: np.random.Generator) -> np.ndarray:
-    """Light that falls from one side, (N, 32, 32)."""
-    slope = random.normal(0, 0.1, (2, count, 1, 1))
-    rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
-    return slope[0] * rows + slope[1] * columns
-
-
-class _Place:
-    """Coordinates of each picture's own: moved, turned and scaled; arrays (N, 32, 32)."""
-
-    def __init__(self, count: int, random: np.random.Generator) -> None:
-        rows, columns = np.mgrid[0:SIDE, 0:SIDE] - (SIDE - 1) / 2
-        self.radius = random.uniform(6, 11, (count, 1, 1))
-        x = columns - random.uniform(-4, 4, (count, 1, 1))
-        y = rows - random.uniform(-4, 4, (count, 1, 1))
-        turn = random.uniform(-0.35, 0.35, (count, 1, 1))
-        self.x = np.cos(turn) * x + np.sin(turn) * y
-        self.y = np.cos(turn) * y - np.sin(turn) * x
-        self.distance = np.hypot(self.x, self.y)
-
-
-def _soft(inside: np.ndarray) -> np.ndarray:
-    """1 inside, 0 outside, from a signed distance in pixels: an edge without steps."""
-    return (inside + 0.5).clip(0, 1)
-
-
-def _disc(place: _Place, _: np.random.Generator) -> np.ndarray:
-    return _soft(place.radius - place.distance)
-
-
-def _ring(place: _Place, random: np.random.Generator) -> np.ndarray:
-    width = random.uniform(1.5, 2.5, place.radius.shape)
-    return _soft(width - abs(place.distance - place.radius))
-
-
-def _square(place: _Place, _: np.random.Generator) -> np.ndarray:
-    return _soft(0.9 * place.radius - np.maximum(abs(place.x), abs(place.y)))
-
-
-def _triangle(place: _Place, _: np.random.Generator) -> np.ndarray:
-    sides = 0.866 * abs(place.x) - 0.5 * place.y
-    return _soft(0.6 * place.radius - np.maximum(sides, place.y))
-
-
-def _cross(place: _Place, _: np.random.Generator) -> np.ndarray:
-    near, far = np.sort([abs(place.x), abs(place.y)], axis=0)
-    return _soft(np.minimum(0.3 * place.radius - near, place.radius - far))
-
-
-def _stripes(place: _Place, random: np.random.Generator) -> np.ndarray:
-    return _soft(2 * np.sin(place.x * random.uniform(0.7, 1.2, place.radius.shape)))
-
-
-def _checks(place: _Place, random: np.random.Generator) -> np.ndarray:
-    pace = random.uniform(0.5, 0.9, place.radius.shape)
-    return _soft(3 * np.sin(place.x * pace) * np.sin(place.y * pace))
-
-
-def _dots(place: _Place, random: np.random.Generator) -> np.ndarray:
-    pace = random.uniform(0.7, 1.1, place.radius.shape)
-    return _soft(3 * (np.sin(place.x * pace) * np.sin(place.y * pace) - 0.5))
-
-
-def _waves(place: _Place, random: np.random.Generator) -> np.ndarray:
-    bend = random.uniform(2, 4, place.radius.shape) * np.sin(place.x * 0.4)
-    return _soft(2 * np.sin((place.y + bend) * random.uniform(0.6, 1, place.radius.shape)))
-
-
-def _speckle(place: _Place, random: np.random.Generator) -> np.ndarray:
-    return (random.random(place.x.shape) < random.uniform(0.2, 0.5, place.radius.shape)) * 1.0
-
-
-_FORMS = {
-    "disc": _disc,
-    "ring": _ring,
-    "square": _square,
-    "triangle": _triangle,
-    "cross": _cross,
-    "stripes": _stripes,
-    "checks": _checks,
-    "dots": _dots,
-    "waves": _waves,
-    "speckle": _speckle,
-}

@@ -15,23 +15,28 @@ from PIL import Image
 from torch import Tensor
 
 from ..session import current_profile, data_directory
-from . import resize, standin_stanford, stanford_release as release
+from . import resize, standin_stanford, stanford_release
 from .classes import REGIONS, SURFACES
-from .download import Remote, try_download
-from .prepared import DataError, complete, read_array
+from .download import Remote
+from .prepared import DataError, complete, prepared_array, read_array
+from .sources import STANDIN, Release, Sourced
 
 CLASSES = {
     "regions": REGIONS,
     "surfaces": SURFACES,
     "layers": (),  # numbers of regions within one picture, for display
 }
-ARCHIVE = Remote(
-    name="iccv09Data.tar.gz",
-    addresses=("http://dags.stanford.edu/data/iccv09Data.tar.gz",),
-    contents=release.check,
-)
-TREE = "iccv09Data"
 PREPARED = Path("prepared", "stanford-v1")
+RELEASE = Release(
+    name="Stanford Background",
+    archive=Remote(
+        name="iccv09Data.tar.gz",
+        addresses=("http://dags.stanford.edu/data/iccv09Data.tar.gz",),
+        contents=stanford_release.check,
+    ),
+    alternative="iccv09Data",  # the archive, unpacked
+    prepared=PREPARED,
+)
 RESIZERS = {"nearest": resize.resize_nearest, "bilinear": resize.resize_bilinear}
 SPLIT_SEED = 0  # fixed before the first run, for every run
 
@@ -75,7 +80,7 @@ class Scenes:
 
 
 @dataclass(frozen=True)
-class Stanford:
+class Stanford(Sourced):
     """Three parts of the set and where they are from ("Stanford Background" or "stand-in data").
 
     Introduced in notebook 04.
@@ -88,15 +93,6 @@ class Stanford:
     task: str
     split: str
     source: str
-
-    @property
-    def is_standin(self) -> bool:
-        """Whether these scenes were generated."""
-        return self.source != "Stanford Background"
-
-    def title(self, text: str) -> str:
-        """A figure's title, which says so when the data is stand-in data."""
-        return f"{text} - {self.source}" if self.is_standin else text
 
 
 def load_stanford(
@@ -115,18 +111,22 @@ def load_stanford(
     """
     _known(task=(task, CLASSES), split=(split, SPLITS), label_resize=(label_resize, RESIZERS))
     size = size or current_profile().unet_size
-    root, real = _locate(data_directory(), task)
-    kept = _Kept(root, real)
-    images = read_array(kept.images(size) / "images.npy", mapped=True)
-    labels = read_array(kept.labels(task, size, label_resize) / "labels.npy", mapped=True)
-    ids, jpegs, maps = kept.index()["ids"], kept.jpegs(), kept.maps(task)
-    parts = []
-    for index in SPLITS[split](ids):
-        pixels = (torch.from_numpy(np.asarray(array[index])) for array in (images, labels))
-        own = ([kind[i] for i in index] for kind in (maps, jpegs))
-        parts.append(Scenes(*pixels, tuple(ids[i] for i in index), *own))
-    source = "Stanford Background" if real else "stand-in data"
-    data = Stanford(*parts, classes=CLASSES[task], task=task, split=split, source=source)
+    real = RELEASE.is_available("images", task)
+    prepared = _Prepared(data_directory() if real else _standin(data_directory()), real)
+    images, labels = prepared.images(size), prepared.labels(task, size, label_resize)
+    ids, jpegs, maps = prepared.index()["ids"], prepared.jpegs(), prepared.full_labels(task)
+    train, validation, test = (
+        Scenes(
+            images=torch.from_numpy(np.asarray(images[index])),
+            labels=torch.from_numpy(np.asarray(labels[index])),
+            ids=tuple(ids[i] for i in index),
+            full_labels=[maps[i] for i in index],
+            jpegs=[jpegs[i] for i in index],
+        )
+        for index in SPLITS[split](ids)
+    )
+    source = RELEASE.name if real else STANDIN
+    data = Stanford(train, validation, test, CLASSES[task], task, split, source)
     print(_line(data, size))
     return data
 
@@ -181,82 +181,65 @@ def _cut(order: list[int]) -> list[list[int]]:
     return [order[:train], order[train : train + held], order[train + held :]]
 
 
-def _locate(root: Path, task: str) -> tuple[Path, bool]:
-    """The directory to read from, and whether it holds the real data."""
-    if _is_prepared(root, task) or _find_release(root):
-        return root, True
-    if current_profile().may_download and try_download(ARCHIVE, root):
-        return root, True
+def _standin(root: Path) -> Path:
+    """The stand-in's own data directory, generated if it is not there."""
     count = current_profile().standin_stanford
     place = root / "stand-in" / f"stanford-v{standin_stanford.VERSION}-{count}"
-    return complete(place, lambda part: standin_stanford.write(part / TREE, count)), False
-
-
-def _is_prepared(root: Path, task: str) -> bool:
-    return (root / PREPARED / "images").is_dir() and (root / PREPARED / task).is_dir()
-
-
-def _find_release(root: Path) -> Path | None:
-    candidates = (root / ARCHIVE.name, root / TREE)
-    return next((path for path in candidates if path.exists()), None)
+    return complete(place, lambda part: standin_stanford.write(part / RELEASE.alternative, count))
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """The prepared arrays below a root; each directory is made when it is first asked for."""
+class _Prepared:
+    """The prepared arrays below a root; each directory is made when it is first needed."""
 
     root: Path
     real: bool
 
+    def _path(self, *names: str) -> Path:
+        return self.root.joinpath(PREPARED, *names)
+
     def _release(self) -> Path:
-        found = _find_release(self.root)
+        found = RELEASE.file(self.root)
         if found is None:
-            raise DataError(
-                f"{ARCHIVE.name} is gone; put it back or delete {PREPARED} and load again."
-            )
+            name = RELEASE.archive.name
+            raise DataError(f"{name} is gone; put it back or delete {PREPARED} and load again.")
         return found
 
-    def originals(self) -> Path:
+    def _originals(self) -> Path:
         """The pictures' files, one after the other, and an index of their names and sizes."""
-        return complete(self.root / PREPARED / "images", self._write_originals)
+        return complete(self._path("images"), self._write_originals)
 
     def _write_originals(self, place: Path) -> None:
-        jpegs = release.read(self._release(), "images", self.real)
+        jpegs = stanford_release.read(self._release(), "images", self.real)
         index = {
             "ids": list(jpegs),
             "bytes": [len(jpeg) for jpeg in jpegs.values()],
-            "sizes": [release.image_size(jpeg, name) for name, jpeg in jpegs.items()],
+            "sizes": [resize.picture_size(jpeg, f"{name}.jpg") for name, jpeg in jpegs.items()],
         }
         np.save(place / "jpegs.npy", np.frombuffer(b"".join(jpegs.values()), np.uint8))
         (place / "index.json").write_text(json.dumps(index))
 
     def index(self) -> dict[str, list]:
         """Of each picture, in the order of the arrays: "ids", "bytes" and "sizes" (h, w)."""
-        return json.loads((self.originals() / "index.json").read_text())
+        return json.loads((self._originals() / "index.json").read_text())
 
     def jpegs(self) -> list[np.ndarray]:
         """Each picture's file, read from the disk as it is used."""
-        joined = read_array(self.originals() / "jpegs.npy", mapped=True)
+        joined = read_array(self._originals() / "jpegs.npy", mapped=True)
         return np.split(joined, np.cumsum(self.index()["bytes"])[:-1])
 
-    def maps(self, task: str) -> list[np.ndarray]:
+    def full_labels(self, task: str) -> list[np.ndarray]:
         """Each label map at its own size, read from the disk as it is used."""
-        joined = read_array(self.full_labels(task) / "labels.npy", mapped=True)
+        path = self._path(task, "labels.npy")
+        joined = prepared_array(path, lambda: self._joined_labels(task))
         sizes = self.index()["sizes"]
         ends = np.cumsum([height * width for height, width in sizes])[:-1]
-        return [
-            flat.reshape(size) for flat, size in zip(np.split(joined, ends), sizes, strict=True)
-        ]
+        pairs = zip(np.split(joined, ends), sizes, strict=True)
+        return [flat.reshape(size) for flat, size in pairs]
 
-    def full_labels(self, task: str) -> Path:
-        """The label maps at their own sizes, one after the other."""
-        return complete(
-            self.root / PREPARED / task, lambda place: self._write_full_labels(place, task)
-        )
-
-    def _write_full_labels(self, place: Path, task: str) -> None:
+    def _joined_labels(self, task: str) -> np.ndarray:
         index = self.index()
-        maps = release.read_labels(self._release(), task, self.real)
+        maps = stanford_release.read_labels(self._release(), task, self.real)
         if alone := sorted(set(index["ids"]) ^ set(maps)):
             raise DataError(f"{alone[0]} has either no picture or no {task}.txt")
         for name, (height, width) in zip(index["ids"], index["sizes"], strict=True):
@@ -264,33 +247,23 @@ class _Kept:
                 shape = "x".join(map(str, maps[name].shape))
                 raise DataError(f"{name}.{task}.txt is {shape}, its picture {height}x{width}")
         joined = np.concatenate([maps[name].ravel() for name in index["ids"]])
-        np.save(place / "labels.npy", joined.astype(np.int16 if task == "layers" else np.int8))
+        return joined.astype(np.int16 if task == "layers" else np.int8)
 
-    def images(self, size: tuple[int, int]) -> Path:
-        """The pictures at one size."""
-        return complete(
-            self.root / PREPARED / f"images-{size[0]}x{size[1]}",
-            lambda place: self._write_images(place, size),
+    def images(self, size: tuple[int, int]) -> np.ndarray:
+        """The pictures at one size, (N, 3, *size)."""
+        path = self._path(f"images-{size[0]}x{size[1]}", "images.npy")
+        return prepared_array(path, lambda: self._resized_images(size))
+
+    def _resized_images(self, size: tuple[int, int]) -> np.ndarray:
+        pixels = np.empty((len(self.jpegs()), 3, *size), np.uint8)
+        for row, name, jpeg in zip(pixels, self.index()["ids"], self.jpegs(), strict=True):
+            row[:] = resize.resize_picture(jpeg.tobytes(), size, f"{name}.jpg")
+        return pixels
+
+    def labels(self, task: str, size: tuple[int, int], how: str) -> np.ndarray:
+        """The label maps at one size, (N, *size)."""
+        path = self._path(f"{task}-{size[0]}x{size[1]}-{how}", "labels.npy")
+        resizer = RESIZERS[how]
+        return prepared_array(
+            path, lambda: np.stack([resizer(labels, size) for labels in self.full_labels(task)])
         )
-
-    def _write_images(self, place: Path, size: tuple[int, int]) -> None:
-        ids, jpegs = self.index()["ids"], self.jpegs()
-        shape = (len(jpegs), 3, *size)
-        pixels = np.lib.format.open_memmap(place / "images.npy", "w+", np.uint8, shape)
-        for row, name, jpeg in zip(pixels, ids, jpegs, strict=True):
-            try:
-                row[:] = resize.resize_picture(jpeg.tobytes(), size)
-            except OSError as error:
-                raise DataError(f"{name}.jpg is damaged: {error}") from error
-        pixels.flush()
-
-    def labels(self, task: str, size: tuple[int, int], how: str) -> Path:
-        """The label maps at one size."""
-        return complete(
-            self.root / PREPARED / f"{task}-{size[0]}x{size[1]}-{how}",
-            lambda place: self._write_labels(place, task, size, how),
-        )
-
-    def _write_labels(self, place: Path, task: str, size: tuple[int, int], how: str) -> None:
-        resized = [RESIZERS[how](labels, size) for labels in self.maps(task)]
-        np.save(place / "labels.npy", np.stack(resized))

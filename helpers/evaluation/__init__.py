@@ -5,7 +5,6 @@ from .intervals import (
     class_intervals,
     detectable_difference,
     holm,
-    is_equivalent,
     mean_interval,
     mean_without,
     paired_difference,

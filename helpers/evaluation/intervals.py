@@ -20,15 +20,15 @@ Values = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of `count` values and how far to both sides its interval reaches. `deviation` is the
-    values' own standard deviation; all in the values' unit. Introduced in notebook 03.
+    """A mean of `count` values, the half width of its interval, and the values' own std.
+
+    All are in the values' unit. Introduced in notebook 03.
     """
 
     mean: float
     half_width: float
-    deviation: float
+    std: float
     count: int
-    level: float = LEVEL
 
     @property
     def low(self) -> float:
@@ -45,11 +45,13 @@ class Interval:
 
 
 def mean_interval(values: Values, level: float = LEVEL) -> Interval:
-    """The mean with Student's t interval (Student 1908), which assumes independent, roughly normal
-    values.
+    """The mean with Student's t interval (Student 1908): for independent, roughly normal values.
 
     Raises ValueError for fewer than two values, and for one that is not finite. Introduced in
     notebook 03.
+
+    >>> print(mean_interval([54.4, 54.6, 56.0, 55.1]))
+    55.02 ± 1.14
     """
     array = _checked(values, "values")
     if len(array) < 2:
@@ -61,10 +63,9 @@ def mean_interval(values: Values, level: float = LEVEL) -> Interval:
         raise ValueError(f"level is {level}: it is a share between 0 and 1, such as 0.95.")
     from scipy.stats import t
 
-    deviation = float(array.std(ddof=1))
+    std = float(array.std(ddof=1))
     quantile = float(t.ppf((1 + level) / 2, len(array) - 1))
-    half_width = quantile * deviation / math.sqrt(len(array))
-    return Interval(float(array.mean()), half_width, deviation, len(array), level)
+    return Interval(float(array.mean()), quantile * std / math.sqrt(len(array)), std, len(array))
 
 
 def paired_differences(values: Values, others: Values) -> np.ndarray:
@@ -72,6 +73,9 @@ def paired_differences(values: Values, others: Values) -> np.ndarray:
 
     Raises ValueError for unequal numbers, and for a value that is not finite. Introduced in
     notebook 03.
+
+    >>> paired_differences([60.5, 64.0], [54.5, 54.0])
+    array([ 6., 10.])
     """
     array, other = _checked(values, "values"), _checked(others, "others")
     if len(array) != len(other):
@@ -86,6 +90,9 @@ def paired_difference(values: Values, others: Values, level: float = LEVEL) -> I
     """The mean of values - others with its interval. What both runs of a seed share drops out.
 
     Raises what `paired_differences` and `mean_interval` raise. Introduced in notebook 03.
+
+    >>> print(paired_difference([60.5, 64.8, 59.9], [54.4, 54.6, 56.0]))
+    6.73 ± 7.94
     """
     return mean_interval(paired_differences(values, others), level)
 
@@ -94,10 +101,13 @@ def sign_flip_p(differences: Values) -> float | None:
     """The exact two-sided p-value of "each difference could as well have the other sign".
 
     The share of all 2^n choices of signs whose sum is at least as far from zero as the observed one
-    (Fisher 1935, The Design of Experiments, section 21). All are counted, none drawn by chance: the
-    sums of both halves are listed, and for each of one half a search in the other counts. None for
+    (Fisher 1935, The Design of Experiments, section 21). All are counted, none sampled: the sums of
+    both halves are listed, and for each of one half a search in the other counts. None for
     fewer than 6 pairs. Raises ValueError for more than 44, and for a value that is not finite.
     Introduced in notebook 06.
+
+    >>> sign_flip_p([0.5, 1.2, 0.8, 0.4, 0.9, 1.1])  # 2 of 2^6 choices
+    0.03125
     """
     array = _checked(differences, "differences")
     if len(array) < LEAST_PAIRS:
@@ -130,6 +140,9 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """p-values corrected for being several (Holm 1979); None stays None and does not count.
 
     Raises ValueError for a value outside 0..1. Introduced in notebook 06.
+
+    >>> holm([0.01, None, 0.04])
+    [0.02, None, 0.04]
     """
     given = [(p, index) for index, p in enumerate(p_values) if p is not None]
     if wrong := [p for p, _ in given if not 0 <= p <= 1]:
@@ -142,43 +155,39 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def is_equivalent(differences: Values, margin: float) -> bool:
-    """Whether the mean difference is shown to lie within the margin, at 5 %.
-
-    Two one-sided t tests at once: the 90 % interval lies within -margin..margin (Schuirmann 1987).
-    Raises ValueError for a margin that is not positive, and what `mean_interval` raises. Introduced
-    in notebook 06.
-    """
-    _check_margin(margin)
-    interval = mean_interval(differences, level=0.90)
-    return -margin < interval.low and interval.high < margin
-
-
 def verdict(differences: Values, margin: float) -> str:
     """What the runs allow to say of a difference: "matters", "does not matter" or "not decided".
 
     It matters when its whole 95 % interval lies beyond the margin; it does not when the 90 %
-    interval lies within. Raises what `is_equivalent` raises. Introduced in notebook 06.
+    interval lies within: two one-sided t tests at 5 % (Schuirmann 1987). Raises ValueError for a
+    margin that is not positive, and what `mean_interval` raises. Introduced in notebook 06.
+
+    >>> verdict([5.1, 4.8, 5.3], margin=1), verdict([0.1, -0.1, 0.0], margin=1)
+    ('matters', 'does not matter')
     """
-    if is_equivalent(differences, margin):
+    if not margin > 0:
+        raise ValueError(f"the margin is {margin}: state the difference that matters, above zero.")
+    narrow, wide = mean_interval(differences, level=0.90), mean_interval(differences)
+    if -margin < narrow.low and narrow.high < margin:
         return "does not matter"
-    interval = mean_interval(differences)
-    return "matters" if interval.low > margin or interval.high < -margin else "not decided"
+    return "matters" if wide.low > margin or wide.high < -margin else "not decided"
 
 
-def detectable_difference(deviation: float, count: int, power: float = 0.8) -> float:
+def detectable_difference(std: float, count: int, power: float = 0.8) -> float:
     """The smallest true mean difference that `count` pairs would have shown, in 80 % of trials.
 
-    deviation: of the paired differences, whose unit the answer has. "Shown" is a two-sided t test
-    at 5 %; the power is that of the noncentral t distribution, as a mean over the deviations that
-    may be estimated (scipy's own function fails for few pairs). Raises ValueError for fewer than
-    two pairs, a negative deviation, and a power that is not between 5 % and 1. Introduced in
-    notebook 06.
+    std: of the paired differences, whose unit the result has. "Shown" is a two-sided t test at 5 %;
+    the power is that of the noncentral t distribution, as a mean over the stds that may be
+    estimated (scipy's own function fails for few pairs). Raises ValueError for fewer than two
+    pairs, a negative std, and a power that is not between 5 % and 1. Introduced in notebook 06.
+
+    >>> round(detectable_difference(2.0, 10), 2)
+    1.99
     """
-    if count < 2 or not (math.isfinite(deviation) and deviation >= 0):
+    if count < 2 or not (math.isfinite(std) and std >= 0):
         raise ValueError(
-            f"{count} pairs with a deviation of {deviation} tell nothing: give at least two pairs, "
-            "and a deviation that is finite and not negative."
+            f"{count} pairs with a std of {std} tell nothing: give at least two pairs, and a std "
+            "that is finite and not negative."
         )
     if not 1 - LEVEL < power < 1:
         raise ValueError(f"power is {power}: choose one between {1 - LEVEL:.2f} and 1, such as 0.8")
@@ -188,13 +197,13 @@ def detectable_difference(deviation: float, count: int, power: float = 0.8) -> f
     freedom = count - 1
     critical = float(t.ppf((1 + LEVEL) / 2, freedom))
     shares = (np.arange(4000) + 0.5) / 4000
-    spreads = np.sqrt(chi2.ppf(shares, freedom) / freedom)  # estimated deviation / true one
+    ratios = np.sqrt(chi2.ppf(shares, freedom) / freedom)  # estimated std / true one
 
     def lacking(effect: float) -> float:
-        shown = norm.cdf(effect - critical * spreads) + norm.cdf(-effect - critical * spreads)
+        shown = norm.cdf(effect - critical * ratios) + norm.cdf(-effect - critical * ratios)
         return float(shown.mean()) - power
 
-    return brentq(lacking, 0.0, 5 * critical + 10) * deviation / math.sqrt(count)
+    return brentq(lacking, 0.0, 5 * critical + 10) * std / math.sqrt(count)
 
 
 def class_intervals(per_class: Sequence[Values] | np.ndarray) -> list[Interval]:
@@ -202,6 +211,9 @@ def class_intervals(per_class: Sequence[Values] | np.ndarray) -> list[Interval]:
 
     Raises ValueError for rows of unequal length, and what `mean_interval` raises. Introduced in
     notebook 05.
+
+    >>> [str(one) for one in class_intervals([[0.9, 0.1], [0.92, 0.3]])]
+    ['0.91 ± 0.13', '0.20 ± 1.27']
     """
     if len({len(row) for row in per_class}) > 1:
         raise ValueError("the runs have unequal numbers of classes: compare runs of one task.")
@@ -213,12 +225,14 @@ def mean_without(per_class: Values, classes: Sequence[str], left_out: str) -> fl
 
     Raises ValueError for unequal numbers of scores and classes, and for a class that is not there.
     Introduced in notebook 05.
+
+    >>> mean_without([0.75, 0.25, 0.0], ("sky", "tree", "mountain"), "mountain")
+    0.5
     """
     if len(per_class) != len(classes) or left_out not in classes:
         raise ValueError(
-            f"'{left_out}' can't be left out of {len(per_class)} scores for "
-            f"{len(classes)} classes ({', '.join(classes)}): give one score for each class, and "
-            "one of their names."
+            f"'{left_out}' can't be left out of {len(per_class)} scores for {len(classes)} classes "
+            f"({', '.join(classes)}): give one score for each class, and one of their names."
         )
     kept = [score for score, name in zip(per_class, classes, strict=True) if name != left_out]
     return float(_checked(kept, "scores").mean())
@@ -228,15 +242,9 @@ def _checked(values: Values, name: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"the {name} have shape {array.shape}: give one number per run.")
-    if not np.isfinite(array).all():
-        place = int(np.flatnonzero(~np.isfinite(array))[0])
+    if (bad := np.flatnonzero(~np.isfinite(array))).size:
         raise ValueError(
-            f"number {place + 1} of the {name} is {array[place]}: leave that run out of both arms, "
-            "or look at why it failed."
+            f"number {bad[0] + 1} of the {name} is {array[bad[0]]}: leave that run out of both "
+            "arms, or look at why it failed."
         )
     return array
-
-
-def _check_margin(margin: float) -> None:
-    if not margin > 0:
-        raise ValueError(f"the margin is {margin}: state the difference that matters, above zero.")

@@ -1,10 +1,11 @@
-"""The room where predictions are scored: the confusion matrix, IoU from it, and article B's IoU."""
+"""Scores of predictions: the confusion matrix, IoU from it, and article B's IoU."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,10 @@ def confusion_matrix(
 
     Returns (classes, classes) int64 counts in pixels: rows are the truth, columns the prediction.
     Raises ValueError for unequal shapes, labels that are not integers or lie outside the range.
-
     Introduced in notebook 05.
+
+    >>> confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, 0, -1]), classes=2).tolist()
+    [[1, 1], [0, 0]]
     """
     counts = _joint_counts(*_checked(prediction, target, classes, ignore_index), classes)
     return torch.from_numpy(counts[1:].copy())
@@ -35,9 +38,10 @@ def iou_per_class(matrix: Tensor) -> Tensor:
 
     `matrix` is (C, C) with the truth in rows. Returns (C,) float64 between 0 and 1, and NaN for a
     class that neither the truth nor the prediction has (Everingham et al., IJCV 2010, section 4.3).
-    Raises ValueError when the matrix is not square.
+    Raises ValueError when the matrix is not square. Introduced in notebook 05.
 
-    Introduced in notebook 05.
+    >>> iou_per_class(torch.tensor([[3, 1], [0, 4]])).tolist()
+    [0.75, 0.8]
     """
     counts = _square(matrix)
     intersection = counts.diagonal()
@@ -48,34 +52,34 @@ def iou_per_class(matrix: Tensor) -> Tensor:
 def mean_iou(matrix: Tensor) -> float:
     """Mean IoU over the classes that truth or prediction has; NaN, with a warning, if none has.
 
-    `matrix` is (C, C) with the truth in rows. Raises ValueError when it is not square.
+    Raises what `iou_per_class` raises. Introduced in notebook 05.
 
-    Introduced in notebook 05.
+    >>> mean_iou(torch.tensor([[3, 0, 0], [1, 0, 0], [0, 0, 0]]))
+    0.375
     """
     iou = iou_per_class(matrix)
     if iou.isnan().all():
-        _warn_of_nothing("mean IoU")
-        return float("nan")
+        return _nothing("mean IoU")
     return iou.nanmean().item()
 
 
 def pixel_accuracy(matrix: Tensor) -> float:
     """Share of known pixels whose class is right; NaN, with a warning, if no pixel is known.
 
-    `matrix` is (C, C) with the truth in rows. Raises ValueError when it is not square.
+    `matrix` is (C, C). Raises ValueError when it is not square. Introduced in notebook 05.
 
-    Introduced in notebook 05.
+    >>> pixel_accuracy(torch.tensor([[3, 1], [0, 4]]))
+    0.875
     """
     counts = _square(matrix)
     if not counts.sum():
-        _warn_of_nothing("pixel accuracy")
-        return float("nan")
+        return _nothing("pixel accuracy")
     return (counts.trace() / counts.sum()).item()
 
 
 @dataclass(frozen=True)
 class PerImageIoU:
-    """What `per_image_iou` found: IoU of each image and class, and the article's averages of it.
+    """IoU of each image and class, and the article's averages of it.
 
     `per_image` is (N, C) float64, with NaN where a class was skipped.
     """
@@ -112,8 +116,11 @@ def per_image_iou(
     - a class that never counted enters the mean as -1.
 
     Raises ValueError for no image, unequal numbers or shapes, or labels outside the range.
-
     Introduced in notebook 05.
+
+    >>> score = per_image_iou([np.array([[0, 0, 1]])], [np.array([[0, 0, -1]])], classes=3)
+    >>> score.per_class.tolist(), score.mean
+    ([1.0, 0.0, -1.0], 0.0)
     """
     if len(predictions) != len(targets) or not len(targets):
         raise ValueError(
@@ -141,7 +148,7 @@ def _image_iou(prediction: Labels, target: Labels, classes: int, image: int) -> 
 def _joint_counts(prediction: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
     """Count each pair of target and prediction: (C + 1, C) int64, row 0 for unknown (-1)."""
     bins = (classes + 1) * classes
-    kind = np.uint8 if bins <= 256 else np.int64
+    kind: Any = np.uint8 if bins <= 256 else np.int64
     codes = target.astype(kind)  # as uint8, -1 is 255, and adding 1 makes it 0
     codes += 1
     codes *= kind(classes)
@@ -156,11 +163,8 @@ def _count(codes: np.ndarray, bins: int) -> np.ndarray:
     """
     if not codes.size:
         return np.zeros(bins, np.int64)
-    ends = np.flatnonzero(codes[1:] != codes[:-1])
-    bounds = np.empty(len(ends) + 2, np.intp)
-    bounds[0], bounds[1:-1], bounds[-1] = -1, ends, codes.size - 1
-    lengths = bounds[1:] - bounds[:-1]
-    return np.bincount(codes[bounds[1:]], lengths, bins).astype(np.int64)
+    ends = np.append(np.flatnonzero(codes[1:] != codes[:-1]), codes.size - 1)
+    return np.bincount(codes[ends], np.diff(ends, prepend=-1), bins).astype(np.int64)
 
 
 def _checked(
@@ -178,7 +182,7 @@ def _checked(
     else:
         known = target != ignore_index
         _check_range(target[known], "target", 0, classes)
-        target = np.where(known, target, -1)
+        target = np.where(known, target.astype(np.int64), -1)  # uint8 has no -1
     _check_range(prediction, "prediction", 0, classes)
     return prediction, target
 
@@ -193,18 +197,19 @@ def _integers(labels: Labels, name: str) -> np.ndarray:
     return array
 
 
+_REMEDY = {
+    "target": "set what has no class to ignore_index, or pass the right number of classes",
+    "prediction": "take argmax over the channels; to leave a pixel out, mark it in the target",
+}
+
+
 def _check_range(labels: np.ndarray, name: str, least: int, classes: int) -> None:
-    if not labels.size or (labels.min() >= least and labels.max() < classes):
-        return
-    wrong = labels.min() if labels.min() < least else labels.max()
-    remedy = {
-        "target": "set what has no class to ignore_index, or pass the right number of classes",
-        "prediction": "take argmax over the channels; to leave a pixel out, mark it in the target",
-    }
-    raise ValueError(
-        f"the {name} has label {wrong}, outside 0 .. {classes - 1} for {classes} classes: "
-        f"{remedy[name]}"
-    )
+    if labels.size and not least <= labels.min() <= labels.max() < classes:
+        wrong = labels.min() if labels.min() < least else labels.max()
+        raise ValueError(
+            f"the {name} has label {wrong}, outside 0 .. {classes - 1} for {classes} classes: "
+            f"{_REMEDY[name]}"
+        )
 
 
 def _square(matrix: Tensor) -> Tensor:
@@ -218,10 +223,12 @@ def _square(matrix: Tensor) -> Tensor:
     return counts.to(torch.float64)
 
 
-def _warn_of_nothing(name: str) -> None:
+def _nothing(name: str) -> float:
+    """NaN, with a warning where the caller's caller stands."""
     warnings.warn(
         f"the {name} is a mean over nothing: the confusion matrix is empty "
         "(are all targets unknown?)",
         RuntimeWarning,
         stacklevel=3,
     )
+    return float("nan")

@@ -1,4 +1,4 @@
-"""The room where time and memory are measured: fair turns, medians, and the machine's name."""
+"""Time and memory of layers: in turns, as medians, in processes of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from ..session import repository
 Contenders = Callable[[tuple[int, ...]], Mapping[str, tuple[nn.Module, Tensor]]]
 """From a shape (N, C, H, W) to the layers that are compared on it, each with its input."""
 
-ROOT = Path(__file__).resolve().parents[1]
+# Variables of glibc: freed memory is kept for the next tensor, not given back to the system.
+KEEP_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
 
 
 def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Any]:
@@ -30,14 +32,14 @@ def interleaved(contenders: Mapping[str, Callable[[], object]], rounds: int) -> 
 
     In every round each has its turn, so that a machine which slows down slows all of them. Before
     the first round each runs once, unmeasured. Introduced in notebook 07.
+
+    >>> list(interleaved({"nothing": int, "a list": list}, rounds=3))
+    ['nothing', 'a list']
     """
     for run in contenders.values():
         run()
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            seconds[name].append(_seconds(run))
-    return {name: np.array(values) for name, values in seconds.items()}
+    rows = [[_seconds(run) for run in contenders.values()] for _ in range(rounds)]
+    return dict(zip(contenders, np.array(rows).T, strict=True))
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -57,33 +59,38 @@ def _finish() -> None:
 
 
 def medians(seconds: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The median of each contender's rounds, in ms. Introduced in notebook 07."""
+    """The median of each contender's rounds, in ms. Introduced in notebook 07.
+
+    >>> medians({"relu": np.array([0.002, 0.001, 0.25])})
+    {'relu': 2.0}
+    """
     return {name: 1000 * float(np.median(values)) for name, values in seconds.items()}
 
 
-def training_step(layer: nn.Module, x: Tensor) -> Callable[[], object]:
+def training_step(layer: nn.Module, x: Tensor) -> Callable[[], tuple[Tensor, ...]]:
     """A call that runs a layer or a network forward and backward, down to `x` and its weights.
 
     The gradient it begins with is random. Introduced in notebook 07.
+
+    >>> [gradient.shape for gradient in training_step(nn.PReLU(), torch.ones(2, 3))()]
+    [torch.Size([2, 3]), torch.Size([1])]
     """
     x = x.detach().requires_grad_()
-    asked = [x, *layer.train().parameters()]
+    ends = [x, *layer.train().parameters()]
     grad = torch.randn_like(layer(x))
-    return lambda: torch.autograd.grad(layer(x), asked, grad)
+    return lambda: torch.autograd.grad(layer(x), ends, grad)
 
 
-def inference(layer: nn.Module, x: Tensor) -> Callable[[], object]:
+def inference(layer: nn.Module, x: Tensor) -> Callable[[], Tensor]:
     """A call that runs a layer or a network in eval mode, without gradients.
 
     Introduced in notebook 07.
+
+    >>> inference(nn.ReLU(), torch.tensor([-1.0, 1.0]))()
+    tensor([0., 1.])
     """
     layer.eval()
-
-    def run() -> None:
-        with torch.inference_mode():
-            layer(x)
-
-    return run
+    return torch.inference_mode()(lambda: layer(x))
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,10 @@ def kept_for_backward(forward: Callable[[], Tensor], known: Mapping[str, Tensor]
 
     One that equals a `known` tensor in shape and every value bears its name, others bear "other".
     Two views of one storage count once. Introduced in notebook 07.
+
+    >>> x = torch.ones(4, requires_grad=True)
+    >>> kept_for_backward(lambda: x * x, {"x": x})
+    [Kept(name='x', shape=(4,), bytes=16)]
     """
     found: dict[int, Kept] = {}
 
@@ -128,24 +139,25 @@ def over_shapes(
     Each has `shape`, `megabytes` (of one such tensor), and by contender `training` and `inference`
     (medians in ms) and `kept` (MB for backward). Both times have a contender besides, "copy": the
     tensor written to another place, which reads and writes it once. Introduced in notebook 07.
+
+    >>> (one,) = over_shapes(lambda s: {"relu": (nn.ReLU(), torch.ones(s))}, [(1, 1, 8, 8)], 3)
+    >>> one["shape"], one["kept"], list(one["training"])
+    ([1, 1, 8, 8], {'relu': 0.000256}, ['copy', 'relu'])
     """
     records = []
     for shape in shapes:
         pairs = contenders(shape)
         x = next(iter(pairs.values()))[1]
-        record = {"shape": list(shape), "megabytes": x.nbytes / 1e6}
+        copy = torch.empty_like(x)
+        record: dict[str, Any] = {"shape": list(shape), "megabytes": x.nbytes / 1e6}
         for work, ready in (("training", training_step), ("inference", inference)):
-            runs = {"copy": _copy(x)} | {name: ready(*pair) for name, pair in pairs.items()}
+            runs: dict[str, Callable[[], object]] = {"copy": partial(copy.copy_, x)}
+            runs |= {name: ready(*pair) for name, pair in pairs.items()}
             record[work] = medians(interleaved(runs, rounds))
             if work == "training":
                 record["kept"] = {name: _kept_megabytes(*pair) for name, pair in pairs.items()}
         records.append(record)
     return records
-
-
-def _copy(x: Tensor) -> Callable[[], object]:
-    place = torch.empty_like(x)
-    return lambda: place.copy_(x)
 
 
 def _kept_megabytes(layer: nn.Module, x: Tensor) -> float:
@@ -157,11 +169,15 @@ def in_a_process(code: str, environment: Mapping[str, str] | None = None) -> flo
     """The last number that Python `code` prints in a process of its own.
 
     For what is settled before a process begins; `environment` is added to this process's own.
-    Raises RuntimeError with what the process said when it fails. Introduced in notebook 07.
+    Raises RuntimeError with what the process printed when it fails. Introduced in notebook 07.
+
+    >>> in_a_process("print(6 * 7)")
+    42.0
     """
+    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
+        env=os.environ | {"PYTHONPATH": str(root)} | dict(environment or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -171,40 +187,38 @@ def in_a_process(code: str, environment: Mapping[str, str] | None = None) -> flo
     return float(done.stdout.split()[-1])
 
 
-# glibc's words: freed memory is kept for the next tensor instead of given back to the system.
-KEEP_FREED = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+class CopiedFReLU(nn.Module):
+    """The widely copied FReLU: the convolution keeps its bias, autograd does the rest."""
 
-_SIX_LINES_IN_EVAL_MODE = """
-import torch
-from torch import nn
-from helpers.evaluation.timing import inference, interleaved, medians
-
-class Copied(nn.Module):
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
         self.bn = nn.BatchNorm2d(channels)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """max(x, T(x)) for (N, C, H, W)."""
         return torch.max(x, self.bn(self.conv(x)))
 
-torch.set_num_threads({threads})
-x = torch.randn({shape})
-print(medians(interleaved({{"it": inference(Copied(x.shape[1]), x)}}, 11))["it"])
-"""
+
+def copied_inference_ms(shape: tuple[int, ...], threads: int) -> float:
+    """The median time of a CopiedFReLU in eval mode, in ms: the work of `allocator_effect`."""
+    torch.set_num_threads(threads)
+    x = torch.randn(shape)
+    return medians(interleaved({"copied": inference(CopiedFReLU(shape[1]), x)}, 11))["copied"]
 
 
 def allocator_effect(shape: tuple[int, ...], rounds: int) -> dict[str, np.ndarray] | None:
-    """Milliseconds of the copied FReLU's inference when the C library gives freed memory back to
-    the system ("given back", its habit) and when it keeps it ("kept"): arrays of shape (rounds,).
+    """Milliseconds of the copied FReLU's inference by what the C library does with freed memory.
 
-    The C library asks its environment once, when a process begins, so each number is the median of
-    a process of its own; both kinds take turns. None where the C library is not glibc. Introduced
-    in notebook 07.
+    "given back" to the system is its habit; "kept" follows KEEP_FREED. Each is an array (rounds,).
+    The C library reads its environment once, when a process begins, so each number comes from a
+    process of its own; both kinds take turns. None where the C library is not glibc. Introduced in
+    notebook 07.
     """
     if platform.libc_ver()[0] != "glibc":
         return None
-    code = _SIX_LINES_IN_EVAL_MODE.format(shape=tuple(shape), threads=torch.get_num_threads())
+    call = f"copied_inference_ms({tuple(shape)}, {torch.get_num_threads()})"
+    code = f"from helpers.evaluation.timing import copied_inference_ms; print({call})"
     turns = [(in_a_process(code), in_a_process(code, KEEP_FREED)) for _ in range(rounds)]
     return dict(zip(("given back", "kept"), np.array(turns).T, strict=True))
 

@@ -77,7 +77,7 @@ def _compared(runs: pd.DataFrame, arm: str, reference: str, score: str) -> dict[
         "low": interval.low,
         "high": interval.high,
         "p": sign_flip_p(differences),
-        "detectable": detectable_difference(interval.deviation, interval.count),
+        "detectable": detectable_difference(interval.std, interval.count),
         "verdict": verdict(differences, MARGIN),
     }
 

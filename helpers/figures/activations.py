@@ -11,35 +11,13 @@ from matplotlib.colors import LinearSegmentedColormap, ListedColormap, TwoSlopeN
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
+from scipy.optimize import linear_sum_assignment
 
+from ..nn.activations import ACTIVATIONS
 from .style import COLOURS, LABELS, LINES, OKABE_ITO, label_line, new_figure
 
-# Written for matplotlib's own mathtext: readable where no MathJax is loaded.
-FORMULAS = {
-    "relu": r"$\max(0,\,x)$",
-    "leaky_relu": r"$\max(0.01\,x,\,x)$",
-    "prelu": r"$\max(0,x)+a\,\min(0,x)$",
-    "elu": r"$x$ if $x>0$, else $e^x-1$",
-    "silu": r"$x\cdot\sigma(x)$",
-    "gelu": r"$x\cdot\Phi(x)$",
-    "mish": r"$x\cdot\tanh(\log(1+e^x))$",
-}
-
-# Two families, and where each name stands: (x of the point it names, x and y of the text).
-FAMILIES = {
-    "cut, tilted or bent below zero": {
-        "relu": ((-0.9, -2.2, 0.7), (-2.2, -2.6, -0.3)),
-        "leaky_relu": ((-3.6, -4.8, 0.7), (-3.9, -4.8, -0.3)),
-        "prelu": ((-3.6, -3.4, -1.35), (-3.4, -4.4, 0.6)),
-        "elu": ((-1.3, -1.0, -1.2), (-0.9, -2.3, 0.7)),
-    },
-    "smooth, with a dip": {
-        "relu": ((-3.6, -4.6, 0.7), (-3.6, -4.6, 0.55)),
-        "silu": ((-2.6, -4.4, -1.0), (-2.9, -3.4, -0.4)),
-        "gelu": ((-0.75, -1.3, 0.8), (1.6, 1.5, 1.32)),
-        "mish": ((-1.2, -1.4, -1.2), (-0.3, -1.7, 0.6)),
-    },
-}
+FORMULAS = {name: row.formula for name, row in ACTIVATIONS.items() if row.formula}
+FAMILIES = tuple(dict.fromkeys(ACTIVATIONS[name].family for name in FORMULAS))
 
 DASHES = (0, (4, 2))
 # Dark to light like the photograph, and zero in the one grey: blue is negative, yellow positive.
@@ -63,19 +41,16 @@ class Curve:
 
 
 def families(curves: Sequence[Curve]) -> Figure:
-    """All activations on one page: values above, slopes below, one column per family.
+    """All activations on one page: values above, slopes below, a column per family beside ReLU.
 
     Introduced in notebook 01.
     """
-    known = {curve.name: curve for curve in curves}
-    figure, grid = new_figure(2, 2, figsize=(11, 7), sharex=True, sharey="row")
-    for column, (family, labels) in enumerate(FAMILIES.items()):
-        values, slopes = grid[:, column]
+    figure, grid = new_figure(2, len(FAMILIES), figsize=(11, 7), sharex=True, sharey="row")
+    for (values, slopes), family in zip(grid.T, FAMILIES, strict=True):
+        members = [c for c in curves if c.name == "relu" or ACTIVATIONS[c.name].family == family]
         values.set_title(family)
-        for name, (at_value, at_slope) in labels.items():
-            curve = known[name]
-            _named_line(values, curve, curve.y, at_value)
-            _named_line(slopes, curve, broken(curve.slope), at_slope)
+        _named_lines(values, members, [curve.y for curve in members], 1)
+        _named_lines(slopes, members, [broken(curve.slope) for curve in members], 1.15)
         slopes.set_xlabel("input $x$")
     grid[0, 0].set(xlim=(-5, 3), ylim=(-1.7, 3), ylabel="value $f(x)$")
     grid[1, 0].set(ylim=(-0.5, 1.5), ylabel="slope $f\\,'(x)$")
@@ -84,20 +59,35 @@ def families(curves: Sequence[Curve]) -> Figure:
     return figure
 
 
-def _named_line(axes: Axes, curve: Curve, y: np.ndarray, label: tuple[float, float, float]) -> None:
-    """Draw a curve in its colour, and its name with a thin line to a point of the curve."""
-    colour = COLOURS[curve.name]
-    axes.plot(curve.x, y, color=colour, linestyle=LINES[curve.name])
-    point, *text = label
-    axes.annotate(
-        LABELS[curve.name],
-        (point, np.interp(point, curve.x, y)),
-        text,
-        color=colour,
-        va="center",
-        arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
-        path_effects=[withStroke(linewidth=3, foreground="white")],
-    )
+def _named_lines(
+    axes: Axes, curves: Sequence[Curve], heights: Sequence[np.ndarray], names_at: float
+) -> None:
+    """Draw curves over one x, and their names in a row at `names_at`, above what is below zero.
+
+    A thin line leads from each name to its curve. The names' order is the one that puts each where
+    its curve is far from the others.
+    """
+    x = curves[0].x
+    places = np.linspace(x[0] + 0.6, -0.8, len(curves))
+    lift = 0.2 * names_at if len(curves) > 4 else 0  # names in two rows where one is full
+    below = [np.flatnonzero(np.abs(x - place) < 0.4) for place in places]
+    apart = np.array([[np.abs(y - other) for other in heights] for y in heights])
+    apart[np.eye(len(curves), dtype=bool)] = np.inf
+    score = np.array([[np.log(gaps[part].max() + 1e-9) for part in below] for gaps in apart.min(1)])
+    for number, place in zip(*linear_sum_assignment(score, maximize=True), strict=True):
+        curve, y, part = curves[number], heights[number], below[place]
+        point = part[apart[number].min(0)[part].argmax()]
+        colour = COLOURS[curve.name]
+        axes.plot(x, y, color=colour, linestyle=LINES[curve.name])
+        axes.annotate(
+            LABELS[curve.name],
+            (x[point], y[point]),
+            (places[place], names_at + lift * (place % 2)),
+            color=colour,
+            ha="center",
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
 
 
 def broken(slope: np.ndarray) -> np.ndarray:
@@ -117,7 +107,10 @@ def one_by_one(curves: Sequence[Curve]) -> Figure:
 
     Introduced in notebook 01.
     """
-    figure, grid = new_figure(2, 4, figsize=(11, 6), sharex=True, sharey=True)
+    rows = len(curves) // 4 + 1
+    figure, grid = new_figure(rows, 4, figsize=(11, 3 * rows), sharex=True, sharey=True)
+    for axes in grid.flat[len(curves) :]:
+        axes.axis("off")
     for axes, curve in zip(grid.flat, curves, strict=False):
         colour = COLOURS[curve.name]
         axes.plot(curve.x, curve.y, color=colour)
@@ -126,15 +119,13 @@ def one_by_one(curves: Sequence[Curve]) -> Figure:
         axes.set_title(title, color=colour, fontsize=10.5)
         _cross(axes)
     grid[0, 0].set(xlim=(-4, 3), ylim=(-1.5, 3))
-    grid[1, 0].set_xlabel("input $x$")
-    for axes in grid.flat[len(curves) :]:
-        _key(axes)
+    grid[-1, 0].set_xlabel("input $x$")
+    _key(grid.flat[len(curves)])
     return figure
 
 
 def _key(axes: Axes) -> None:
-    """An empty panel that says what line and dashes mean."""
-    axes.axis("off")
+    """Say in an empty panel what line and dashes mean."""
     for height, style, width, text in (
         (2.0, "-", 2, "value $f(x)$"),
         (1.3, DASHES, 1.3, "slope $f\\,'(x)$"),
@@ -150,7 +141,7 @@ def _key(axes: Axes) -> None:
 
 
 def bracket(curve: Curve, steps: np.ndarray) -> Figure:
-    """How bisection closes in on a minimum: `steps` (n, 2), left and right end of each.
+    """Bisection towards a minimum: `steps` (n, 2), left and right end of each bracket.
 
     Introduced in notebook 01.
     """
@@ -190,31 +181,34 @@ def overflow(x: np.ndarray, slopes: dict[str, np.ndarray], limit: float) -> Figu
     return figure
 
 
-def photographs(picture: np.ndarray, answers: dict[str, np.ndarray]) -> Figure:
-    """A standardised picture and each activation's answer to it, on one scale with zero in grey.
+def photographs(picture: np.ndarray, outputs: dict[str, np.ndarray]) -> Figure:
+    """A standardised picture and each activation's output for it, on one scale with zero in grey.
 
-    picture: (H, W); answers: name -> (H, W). Below each one stand the shares of its values, on the
-    same scale. Introduced in notebook 01.
+    picture: (H, W); outputs: name -> (H, W). Below each one stands the histogram of its values, on
+    the same scale. Introduced in notebook 01.
     """
     scale = TwoSlopeNorm(0, picture.min(), picture.max())
-    panels = {"the photograph": picture} | {LABELS[name]: y for name, y in answers.items()}
-    heights = {"height_ratios": [5, 1, 5, 1]}
-    figure, grid = new_figure(4, 4, figsize=(11, 7.2), gridspec_kw=heights)
-    colours = ["black", *(COLOURS[name] for name in answers)]
+    panels = {"the photograph": picture} | {LABELS[name]: y for name, y in outputs.items()}
+    rows = -(-len(panels) // 4)
+    heights = {"height_ratios": [5, 1] * rows}
+    figure, grid = new_figure(2 * rows, 4, figsize=(11, 3.6 * rows), gridspec_kw=heights)
+    for axes in grid.flat:
+        axes.axis("off")
+    colours = ["black", *(COLOURS[name] for name in outputs)]
     for place, (title, values) in enumerate(panels.items()):
         row, column = divmod(place, 4)
         above, below = grid[2 * row, column], grid[2 * row + 1, column]
-        shown = above.imshow(values, cmap=SIGNED, norm=scale)
+        image = above.imshow(values, cmap=SIGNED, norm=scale)
         above.set_title(title, color=colours[place])
-        above.axis("off")
-        _shares(below, values, picture, colours[place])
-    bar = figure.colorbar(shown, ax=grid, shrink=0.7, spacing="proportional")
+        _histogram(below, values, picture, colours[place])
+    bar = figure.colorbar(image, ax=grid, shrink=0.7, spacing="proportional")
     bar.set_label("value, in standard deviations of the photograph")
     return figure
 
 
-def _shares(axes: Axes, values: np.ndarray, picture: np.ndarray, colour: str) -> None:
-    """A small histogram without a scale of counts: where between dark and light the pixels are."""
+def _histogram(axes: Axes, values: np.ndarray, picture: np.ndarray, colour: str) -> None:
+    """A small histogram without a scale of counts."""
+    axes.axis("on")
     ends = (picture.min(), picture.max())
     axes.hist(values.ravel(), bins=np.linspace(*ends, 60), color=colour)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -224,7 +218,7 @@ def _shares(axes: Axes, values: np.ndarray, picture: np.ndarray, colour: str) ->
 
 
 def gradient_depth(experiments: dict[str, dict[str, np.ndarray]]) -> Figure:
-    """What is left of a gradient on its way back, one panel per experiment; it sets out as 1.
+    """The gradient's norm on its way back, as a share of the last layer's; a panel per experiment.
 
     experiments: title -> name -> norms (seeds, layers), first layer first. A line is the geometric
     mean over the seeds, its band goes from the least to the largest. Introduced in notebook 01.
@@ -290,14 +284,14 @@ def _spread(heights: Sequence[float], apart: float) -> np.ndarray:
 
 
 def activity(layers: dict[str, np.ndarray]) -> Figure:
-    """Which unit answers which sample: a unit that answers none is drawn red through and through.
+    """Which unit is active for which sample; a unit that is active for none is drawn in red.
 
-    layers: title -> bool (samples, units). Units are sorted by how often they answer.
+    layers: title -> bool (samples, units). Units are sorted by how often they are active.
     Introduced in notebook 01.
     """
     figure, grid = new_figure(1, len(layers), figsize=(11, 3.6), sharey=True, squeeze=False)
-    for axes, (title, answers) in zip(grid.flat, layers.items(), strict=True):
-        rows = answers.T[np.argsort(-answers.mean(0), kind="stable")].astype(int)
+    for axes, (title, active) in zip(grid.flat, layers.items(), strict=True):
+        rows = active.T[np.argsort(-active.mean(0), kind="stable")].astype(int)
         rows[~rows.any(1)] = 2
         axes.imshow(rows, cmap=ACTIVITY, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
         dead = (rows == 2).all(1).sum()

@@ -1,4 +1,4 @@
-"""Figures of notebook 07: time over bytes, what is kept for backward, and the price by level."""
+"""The cost of a funnel: time over bytes, what is kept for backward, and the price by level."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from .panels import GREY, MIDDLE, Look, beside, panel_row
 from .style import COLOURS, LABELS, OKABE_ITO, label_line, new_figure
 
 NAMES = {
@@ -18,13 +19,13 @@ NAMES = {
     "copied": "FReLU, copied",
     "fast": "FReLU, fast",
 }
-_HANDS = {
+_LINES: dict[str, Look] = {
     "relu": {"color": COLOURS["relu"], "marker": "o"},
     "mish": {"color": COLOURS["mish"], "marker": "s", "linestyle": "--"},
     "copied": {"color": COLOURS["frelu"], "marker": "X", "linestyle": ":"},
     "fast": {"color": COLOURS["frelu"], "marker": "D"},
 }
-_SMALL = {"fontsize": 8.5, "color": "#555555", "va": "center"}
+_BLOCKS = {"x": "#9DC9E6", "y": "#BFD9A8", "conv(x)": "#F3C98B", "T(x)": "#EFA58A"}
 _WORKS = {"training": "forward and backward", "inference": "inference"}
 
 
@@ -33,12 +34,11 @@ def times_in_copies(
 ) -> Figure:
     """Time over the size of the tensor, in copies of that tensor: a row for each machine.
 
-    machines: label -> records as `cost.over_shapes` gives them; floors: work -> name -> the least
-    number of copies. Introduced in notebook 07.
+    machines: label -> records as `evaluation.timing.over_shapes` gives them; floors: work ->
+    name -> the least number of copies. Introduced in notebook 07.
     """
-    rows = len(machines)
-    size = (11, 4.3 * rows)
-    figure, grid = new_figure(rows, 2, figsize=size, sharey=True, sharex=True, squeeze=False)
+    shape: Look = {"figsize": (11, 4.3 * len(machines)), "sharey": True, "sharex": True}
+    figure, grid = new_figure(len(machines), 2, squeeze=False, **shape)
     for line, (label, records) in zip(grid, machines.items(), strict=True):
         for axes, (work, title) in zip(line, _WORKS.items(), strict=True):
             _draw_copies(axes, records, work, floors[work])
@@ -60,14 +60,13 @@ def _draw_copies(
     for copies in set(floors.values()):
         axes.axhline(copies, color=OKABE_ITO["grey"], linewidth=1.2, linestyle=(0, (1, 2)))
         whose = ", ".join(LABELS[name] for name in floors if floors[name] == copies)
-        beside = axes.get_yaxis_transform()
-        axes.text(1.01, copies, f"floor: {whose}", transform=beside, **_SMALL)
+        beside(axes, copies, f"floor: {whose}", x=1.01, fontsize=8.5, color=GREY)
     last = megabytes.argmax()
     ends = []
-    for name, hand in _HANDS.items():
-        copies = np.array([record[work][name] / record[work]["copy"] for record in records])
-        axes.plot(megabytes, copies, markersize=5, **hand)
-        ends.append((copies[last], name))
+    for name, look in _LINES.items():
+        times = np.array([record[work][name] / record[work]["copy"] for record in records])
+        axes.plot(megabytes, times, markersize=5, **look)
+        ends.append((times[last], name))
     _label_ends(axes, megabytes[last], ends)
 
 
@@ -76,7 +75,7 @@ def _label_ends(axes: Axes, x: float, ends: list[tuple[float, str]]) -> None:
     below = 0.0
     for y, name in sorted(ends):
         below = max(y, 1.35 * below)
-        label_line(axes, x * 1.05, below, NAMES[name], _HANDS[name]["color"])
+        label_line(axes, x * 1.05, below, NAMES[name], _LINES[name]["color"])
 
 
 def kept_tensors(kept: Mapping[str, Sequence[tuple[str, float]]], unit: float) -> Figure:
@@ -93,7 +92,7 @@ def kept_tensors(kept: Mapping[str, Sequence[tuple[str, float]]], unit: float) -
             colour = _BLOCKS.get(name, OKABE_ITO["grey"])
             axes.barh(row, width, left=left, height=0.62, color=colour, edgecolor="white")
             if width > 0.05:
-                axes.text(left + width / 2, row, name, ha="center", va="center", color="black")
+                axes.text(left + width / 2, row, name, **MIDDLE)
             left += width
     axes.set_yticks(range(len(kept)), list(kept))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -102,27 +101,19 @@ def kept_tensors(kept: Mapping[str, Sequence[tuple[str, float]]], unit: float) -
     return figure
 
 
-_BLOCKS = {
-    "x": "#9DC9E6",
-    "y": "#BFD9A8",
-    "conv(x)": "#F3C98B",
-    "T(x)": "#EFA58A",
-}
-
-
 def price_by_level(levels: Sequence[str], shares: Mapping[str, np.ndarray]) -> Figure:
     """How each price of a funnel is spread over the levels: a panel for each price.
 
     levels: names, from the first to the deepest; shares: price -> one number for each level, which
     sum to 1. Introduced in notebook 07.
     """
-    figure, grid = new_figure(1, len(shares), figsize=(11, 3.2), sharey=True, squeeze=False)
-    for axes, (price, share) in zip(grid[0], shares.items(), strict=True):
+    figure, row = panel_row(shares, 3.2, sharey=True)
+    for axes, price, share in row:
         bars = axes.barh(range(len(levels)), share, color=COLOURS["frelu"], height=0.7)
         axes.bar_label(bars, [f"{value:.0%}" for value in share], padding=3, fontsize=9)
         axes.set(title=price, xlim=(0, 1.25 * max(share)))
         axes.xaxis.set_major_locator(NullLocator())
         axes.spines["bottom"].set_visible(False)
-    grid[0, 0].set_yticks(range(len(levels)), levels)
-    grid[0, 0].invert_yaxis()
+    row[0][0].set_yticks(range(len(levels)), levels)
+    row[0][0].invert_yaxis()
     return figure

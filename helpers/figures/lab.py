@@ -1,4 +1,4 @@
-"""Static twins of the widgets: telling states side by side, for pages where nothing moves."""
+"""Static fallback of the widgets: chosen states side by side, for pages where nothing moves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from .activations import Curve, broken
-from .style import COLOURS, LABELS, LINES, RC, new_figure
+from .panels import FAINT, Look, draw_picture, frame, legend_below, styled
+from .style import COLOURS, LABELS, LINES, new_figure
 
 Picture = NDArray[np.uint8]
 
@@ -34,25 +35,20 @@ def panel_rows(
     side = min(10.75 / len(titles), 2.6)
     tall = [max(p.shape[0] / p.shape[1] for p in pictures.values()) for pictures in rows.values()]
     size = (side * len(titles), sum(side * ratio + 0.25 for ratio in tall) + 0.5)
-    shape = {"figsize": size, "height_ratios": tall, "squeeze": False}
+    shape: Look = {"figsize": size, "height_ratios": tall, "squeeze": False}
     figure, grid = new_figure(len(rows), len(titles), **shape)
     for line, (state, pictures) in zip(grid, rows.items(), strict=True):
         for place, (axes, title) in enumerate(zip(line, titles, strict=True)):
-            _show_panel(axes, pictures[title], notes[state][place] if notes else "")
+            draw_picture(axes, pictures[title])
+            frame(axes)
+            axes.set_xlabel(notes[state][place] if notes else "", fontsize=11)
         line[0].set_ylabel(state, fontsize=11)
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=12)
-    handles = [Patch(color=colour, label=name) for name, colour in (legend or {}).items()]
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
+    if legend:
+        handles = [Patch(color=colour, label=name) for name, colour in legend.items()]
+        legend_below(figure, handles, fontsize=10)
     return figure
-
-
-def _show_panel(axes: Axes, picture: Picture, note: str) -> None:
-    axes.imshow(picture, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(visible=True, color="#BBBBBB")
-    axes.set_xlabel(note, fontsize=11)
 
 
 # --- the activation explorer: curves, slopes, and a picture's answers --------------------------
@@ -91,22 +87,22 @@ def explorer_axes(figure: Figure | SubFigure) -> ExplorerAxes:
 
     At this size a step in x is as long as one in f(x), so that a slope looks like what it is.
     """
-    place = {"left": 0.04, "right": 0.995, "top": 0.92, "bottom": 0.11, "wspace": 0.18}
-    with plt.rc_context(RC):
+    place: Look = {"left": 0.04, "right": 0.995, "top": 0.92, "bottom": 0.11, "wspace": 0.18}
+    with styled():
         grid = figure.add_gridspec(1, 3, width_ratios=[4.6, 4, 4.2], **place)
         values, slopes = (figure.add_subplot(grid[0, column]) for column in (0, 1))
         large, small = (_picture_axes(figure, grid[0, 2], side) for side in (2, 3))
     values.set(xlim=(-4, 4), ylim=(-2.75, 4.75), xlabel="input $x$", title="value $f(x)$")
     slopes.set(xlim=(-4, 4), ylim=(-0.7, 2.2), xlabel="input $x$", title="slope $f\\,'(x)$")
     for axes in (values, slopes):
-        axes.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
-        axes.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+        axes.axhline(0, color=FAINT, linewidth=0.8, zorder=0)
+        axes.axvline(0, color=FAINT, linewidth=0.8, zorder=0)
     return ExplorerAxes(values, slopes, large, small)
 
 
 def _picture_axes(figure: Figure | SubFigure, place: SubplotSpec, side: int) -> list[Axes]:
     cells = place.subgridspec(side, side, wspace=0.05, hspace=0.08 * side)
-    panels = [figure.add_subplot(cell) for cell in cells]
+    panels = [figure.add_subplot(cells[cell]) for cell in np.ndindex(side, side)]
     for axes in panels:
         axes.set_axis_off()
         axes.set_aspect("equal")
@@ -124,8 +120,8 @@ def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int
     It is number `place`, from 0, of `count`. Introduced in notebook 01.
     """
     curve, colour, label = each.curve, COLOURS[each.curve.name], LABELS[each.curve.name]
-    style = {"color": colour, "linestyle": LINES[curve.name]}
-    name = {"color": colour, "transform": axes.values.transAxes, "fontsize": 12}
+    style: Look = {"color": colour, "linestyle": LINES[curve.name]}
+    name: Look = {"color": colour, "transform": axes.values.transAxes, "fontsize": 12}
     return [
         *axes.values.plot(curve.x, curve.y, **style),
         *axes.slopes.plot(curve.x, broken(curve.slope), **style),
@@ -135,7 +131,7 @@ def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int
 
 
 def _panel(panel: Axes, name: str, picture: Picture, colour: str) -> list[Artist]:
-    centred = {"transform": panel.transAxes, "ha": "center", "va": "bottom", "fontsize": 11}
+    centred: Look = {"transform": panel.transAxes, "ha": "center", "va": "bottom", "fontsize": 11}
     return [
         panel.imshow(picture, interpolation="nearest"),
         panel.text(0.5, 1.01, name, color=colour, **centred),
@@ -153,13 +149,12 @@ def explorer_touch(axes: ExplorerAxes, functions: Sequence[Explored]) -> list[Ar
         ends = np.array([-1, 1]) * 1.2 / np.hypot(1, slope)
         drawn += axes.values.plot(x + ends, value + slope * ends, color="black", linewidth=1.2)
         for panel, y in ((axes.values, value), (axes.slopes, slope)):
-            look = {"color": colour, "markeredgecolor": "black", "markersize": 8}
+            look: Look = {"color": colour, "markeredgecolor": "black", "markersize": 8}
             drawn += panel.plot(x, y, "o", clip_on=False, **look)
     for panel in (axes.values, axes.slopes):
         if functions:
-            drawn.append(
-                panel.axvline(functions[0].at[0], color="black", linewidth=0.8, linestyle=":")
-            )
+            line: Look = {"color": "black", "linewidth": 0.8, "linestyle": ":"}
+            drawn.append(panel.axvline(functions[0].at[0], **line))
     return drawn
 
 

@@ -1,34 +1,47 @@
-"""Label maps as pictures: scenes with their classes, predictions beside the truth."""
+"""Label maps: their colours, maps beside photographs, beside each other, and cell by cell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
-from matplotlib import pyplot as plt
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_cdt
 
 from ..datasets.classes import CLASS_COLOURS, REGIONS, SURFACES
-from .style import LABELS, OKABE_ITO, RC, new_figure
+from .panels import (
+    MIDDLE,
+    WHITE_EDGE,
+    ByName,
+    Look,
+    arm_label,
+    draw_picture,
+    legend_below,
+    panel_row,
+    styled,
+)
+from .style import OKABE_ITO, new_figure
 
-_HATCH, _FAINT = (0.55, 0.55, 0.55), "#BBBBBB"
-_EDGE = (withStroke(linewidth=3, foreground="white"),)
-_styled = plt.rc_context(RC)  # text takes its size when it is written, not when the figure is made
+HATCH = (0.55, 0.55, 0.55)  # unknown
 
 
-# --- label maps ------------------------------------------------------------------------------
+def class_colour(name: str) -> str:
+    """A class's colour; raises ValueError for a class without one."""
+    if name not in CLASS_COLOURS:
+        raise ValueError(f"no colour for class '{name}': it must be one of {list(CLASS_COLOURS)}")
+    return CLASS_COLOURS[name]
 
 
 def label_image(labels: ArrayLike, classes: Sequence[str] = REGIONS) -> NDArray[np.uint8]:
     """Labels (H, W) as a picture (H, W, 3) in the series' colours; unknown (-1) is hatched.
 
     Raises ValueError for labels outside -1 .. len(classes) - 1, or a class without a colour.
-
     Introduced in notebook 04.
     """
     labels = np.asarray(labels)
@@ -37,33 +50,73 @@ def label_image(labels: ArrayLike, classes: Sequence[str] = REGIONS) -> NDArray[
             f"label_image draws one map (H, W) with labels -1 .. {len(classes) - 1}; this one has "
             f"shape {labels.shape}: pass one image's labels and the classes they belong to"
         )
-    palette = np.array([to_rgb(_colour(name)) for name in classes] + [(1, 1, 1)])
+    palette = np.array([to_rgb(class_colour(name)) for name in classes] + [(1, 1, 1)])
     picture = palette[labels]
-    picture[_hatched(labels < 0)] = _HATCH
+    picture[_stripes(labels < 0)] = HATCH
     return (picture * 255).round().astype(np.uint8)
 
 
-def _colour(name: str) -> str:
-    if name not in CLASS_COLOURS:
-        raise ValueError(f"no colour for class '{name}': it must be one of {list(CLASS_COLOURS)}")
-    return CLASS_COLOURS[name]
-
-
-def _hatched(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Diagonal stripes inside the mask, painted into the pixels, so that a thin border shows."""
+def _stripes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Diagonal stripes inside the mask, in the pixels themselves, so that a thin border shows."""
     height, width = mask.shape
     period = max(4, width // 40)
     stripes = np.add.outer(np.arange(height), np.arange(width)) % period
     return mask & (stripes < max(1, period // 3))
 
 
-def _show_picture(axes: Axes, picture: NDArray, title: str = "", smooth: bool = False) -> None:
-    """Photographs are shrunk smoothly, which also makes a smaller PNG; label maps never."""
-    axes.imshow(picture, interpolation="antialiased" if smooth else "nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_title(title)
+def _draw(axes: Axes, array: ArrayLike, classes: Sequence[str]) -> None:
+    """A label map (H, W) in its colours, or a photograph (H, W, 3), shrunk smoothly."""
+    if np.ndim(array) == 2:
+        draw_picture(axes, label_image(array, classes))
+    else:
+        draw_picture(axes, array, interpolation="antialiased")  # also a smaller PNG
+
+
+def _map_grid(
+    lines: Sequence[Sequence[ArrayLike]], classes: Sequence[str], height: float, title: str
+) -> tuple[Figure, NDArray]:
+    """A grid of photographs and label maps over a legend of the classes that occur."""
+    shape: Look = {"figsize": (11, height), "squeeze": False}
+    figure, grid = new_figure(len(lines), len(lines[0]), **shape)
+    for axes, array in zip(grid.flat, chain(*lines), strict=True):
+        _draw(axes, array, classes)
+    maps = [np.unique(array) for array in chain(*lines) if np.ndim(array) == 2]
+    present = np.unique(np.concatenate(maps))
+    handles = [Patch(color=class_colour(classes[i]), label=classes[i]) for i in present if i >= 0]
+    if present[0] < 0:
+        handles.append(Patch(facecolor="white", edgecolor=HATCH, hatch="////", label="unknown"))
+    legend_below(figure, handles, handlelength=1.2, handletextpad=0.4, columnspacing=1.2)
+    figure.suptitle(title)
+    return figure, grid
+
+
+# --- maps beside photographs ------------------------------------------------------------------
+
+
+@styled()
+def scene_with_labels(
+    photo: ArrayLike, regions: ArrayLike, surfaces: ArrayLike, layers: ArrayLike, title: str = ""
+) -> Figure:
+    """A photograph and its three label maps, each region's name written on it.
+
+    `photo` is (H, W, 3) uint8; the maps are (H, W) integers, unknown is -1. Layers number the
+    pieces of one image: their colours mean nothing beyond "another piece".
+    Introduced in notebook 04.
+    """
+    figure, axes = new_figure(2, 2, figsize=(9.5, 7.4))
+    _draw(axes[0, 0], photo, REGIONS)
+    axes[0, 0].set_title("photograph")
+    for panel, labels, classes, name in (
+        (axes[0, 1], np.asarray(regions), REGIONS, "regions"),
+        (axes[1, 0], np.asarray(surfaces), SURFACES, "surfaces"),
+    ):
+        draw_picture(panel, label_image(labels, classes), f"{name}: {len(classes)} classes")
+        _name_regions(panel, labels, classes)
+    layers = np.asarray(layers)
+    pieces = len(np.unique(layers[layers >= 0]))
+    draw_picture(axes[1, 1], _layer_image(layers), f"layers: {pieces} pieces of this image")
+    figure.suptitle(title)
+    return figure
 
 
 def _name_regions(axes: Axes, labels: NDArray, classes: Sequence[str]) -> None:
@@ -75,80 +128,31 @@ def _name_regions(axes: Axes, labels: NDArray, classes: Sequence[str]) -> None:
             y, x = _deepest_pixel(mask)
             name = "unknown" if label < 0 else classes[label]
             x = np.clip(x, 0.18 * width, 0.82 * width)
-            axes.text(x, y, name, ha="center", va="center", fontsize=10, path_effects=_EDGE)
+            axes.text(x, y, name, fontsize=10, path_effects=WHITE_EDGE, **MIDDLE)
 
 
 def _deepest_pixel(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """A pixel (y, x) farthest from the mask's edge, found by eroding until nothing is left."""
-    inside = np.pad(mask, 1)
-    while inside.any():
-        last = inside
-        core = inside[1:-1, 1:-1].copy()
-        for neighbour in (inside[2:, 1:-1], inside[:-2, 1:-1], inside[1:-1, 2:], inside[1:-1, :-2]):
-            core &= neighbour
-        inside = np.pad(core, 1)
-    y, x = np.argwhere(last)[last.sum() // 2] - 1
+    """A pixel (y, x) farthest from the mask's edge, the picture's border included."""
+    depth = distance_transform_cdt(np.pad(mask, 1), "taxicab")
+    deepest = np.argwhere(depth == depth.max()) - 1
+    y, x = deepest[len(deepest) // 2]
     return int(y), int(x)
-
-
-def _legend_of_classes(figure: Figure, maps: Sequence[NDArray], classes: Sequence[str]) -> None:
-    """One row below: the classes that occur in the maps, and unknown."""
-    present = np.unique(np.concatenate([np.unique(labels) for labels in maps]))
-    handles = [Patch(color=_colour(classes[i]), label=classes[i]) for i in present if i >= 0]
-    if present[0] < 0:
-        handles.append(Patch(facecolor="white", edgecolor=_HATCH, hatch="////", label="unknown"))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=len(handles),
-        handlelength=1.2,
-        handletextpad=0.4,
-        columnspacing=1.2,
-    )
-
-
-@_styled
-def scene_with_labels(
-    photo: ArrayLike, regions: ArrayLike, surfaces: ArrayLike, layers: ArrayLike, title: str = ""
-) -> Figure:
-    """A photograph and its three label maps, each region's name written on it.
-
-    `photo` is (H, W, 3) uint8; the maps are (H, W) integers, unknown is -1. Layers number the
-    pieces of one image: their colours mean nothing beyond "another piece".
-
-    Introduced in notebook 04.
-    """
-    figure, axes = new_figure(2, 2, figsize=(9.5, 7.4))
-    _show_picture(axes[0, 0], np.asarray(photo), "photograph", smooth=True)
-    for panel, labels, classes, name in (
-        (axes[0, 1], regions, REGIONS, f"regions: {len(REGIONS)} classes"),
-        (axes[1, 0], surfaces, SURFACES, f"surfaces: {len(SURFACES)} classes"),
-    ):
-        labels = np.asarray(labels)
-        _show_picture(panel, label_image(labels, classes), name)
-        _name_regions(panel, labels, classes)
-    layers = np.asarray(layers)
-    pieces = len(np.unique(layers[layers >= 0]))
-    _show_picture(axes[1, 1], _layer_image(layers), f"layers: {pieces} pieces of this image")
-    figure.suptitle(title)
-    return figure
 
 
 def _layer_image(layers: NDArray) -> NDArray:
     """Pieces in shades that jump from number to number, with white borders; unknown hatched."""
-    _, index = np.unique(layers, return_inverse=True)
-    index = index.reshape(layers.shape)
+    index = np.unique(layers, return_inverse=True)[1].reshape(layers.shape)
     shade = (index * 0.618034) % 1  # the golden ratio keeps consecutive numbers apart
-    picture = plt.get_cmap("cividis")(0.1 + 0.85 * shade)[..., :3]
+    picture = colormaps["cividis"](0.1 + 0.85 * shade)[..., :3]
     border = np.zeros(layers.shape, dtype=bool)
     border[:, 1:] |= layers[:, 1:] != layers[:, :-1]
     border[1:] |= layers[1:] != layers[:-1]
     picture[border | (layers < 0)] = 1
-    picture[_hatched(layers < 0)] = _HATCH
+    picture[_stripes(layers < 0)] = HATCH
     return picture
 
 
-@_styled
+@styled()
 def pictures_over_labels(
     pictures: Sequence[ArrayLike],
     labels: Sequence[ArrayLike],
@@ -159,16 +163,10 @@ def pictures_over_labels(
 
     Each picture is (H, W, 3), uint8 or 0..1, each map (H, W) integers. Introduced in notebook 04.
     """
-    figure, axes = new_figure(2, len(pictures), figsize=(11, 4.1), squeeze=False)
-    for column, (picture, one) in enumerate(zip(pictures, labels, strict=True)):
-        _show_picture(axes[0, column], np.asarray(picture), smooth=True)
-        _show_picture(axes[1, column], label_image(one, classes))
-    _legend_of_classes(figure, [np.asarray(one) for one in labels], classes)
-    figure.suptitle(title)
-    return figure
+    return _map_grid([pictures, labels], classes, 4.1, title)[0]
 
 
-@_styled
+@styled()
 def predictions_beside_truth(
     photos: Sequence[ArrayLike],
     truths: Sequence[ArrayLike],
@@ -181,32 +179,23 @@ def predictions_beside_truth(
     The last column has the prediction's colour where it is wrong; its share of right pixels is of
     the known ones. Each row's photo is (H, W, 3) uint8, its maps (H, W) integers, unknown is -1;
     sizes may differ from row to row. A row adds about 90 kB to a notebook. Raises ValueError when
-    there is no row or a row's sizes differ.
-
-    Introduced in notebook 04.
+    there is no row or a row's sizes differ. Introduced in notebook 04.
     """
     _check_rows(photos, truths, predictions)
-    rows = len(photos)
-    figure, axes = new_figure(rows, 4, figsize=(11, 2.15 * rows + 0.9), squeeze=False)
-    for panels, photo, truth, prediction in zip(axes, photos, truths, predictions, strict=True):
-        photo, truth, prediction = (np.asarray(array) for array in (photo, truth, prediction))
-        right = (truth == prediction)[truth >= 0]
-        share = f"{right.mean():.0%} of the known pixels right" if right.size else "all unknown"
-        _show_picture(panels[0], photo, smooth=True)
-        _show_picture(panels[1], label_image(truth, classes))
-        _show_picture(panels[2], label_image(prediction, classes))
-        _show_picture(panels[3], _disagreement(photo, truth, prediction, classes))
-        panels[3].set_xlabel(share, fontsize=10)
+    lines = [[*line, line[-1]] for line in zip(photos, truths, predictions, strict=True)]
+    figure, grid = _map_grid(lines, classes, 2.15 * len(lines) + 0.9, title)
+    for axes, line in zip(grid[:, 3], lines, strict=True):
+        photo, truth, prediction = map(np.asarray, line[:3])
+        axes.images[0].set_data(_disagreement(photo, truth, prediction, classes))
+        words = " of the known pixels right"
+        axes.set_xlabel(_share_right(truth, prediction, words), fontsize=10)
     names = ("photograph", "truth", "prediction", "wrong, as predicted")
-    for panel, name in zip(axes[0], names, strict=True):
-        panel.set_title(name)
-    maps = [np.asarray(labels) for labels in (*truths, *predictions)]
-    _legend_of_classes(figure, maps, classes)
-    figure.suptitle(title)
+    for axes, name in zip(grid[0], names, strict=True):
+        axes.set_title(name)
     return figure
 
 
-@_styled
+@styled()
 def maps_by_arm(
     photos: Sequence[ArrayLike],
     truths: Sequence[ArrayLike],
@@ -214,32 +203,27 @@ def maps_by_arm(
     classes: Sequence[str] = REGIONS,
     title: str = "",
 ) -> Figure:
-    """Scenes as columns: photograph, truth, and below each arm's map with its share of right
-    pixels.
+    """Scenes as columns: photograph, truth, and each arm's map with its share of right pixels.
 
     maps: arm -> one map per scene. Shapes, unknown pixels and errors as in
     `predictions_beside_truth`. Introduced in notebook 04.
     """
     for predictions in maps.values():
         _check_rows(photos, truths, predictions)
-    rows, columns = 2 + len(maps), len(photos)
-    figure, grid = new_figure(rows, columns, figsize=(11, 1.5 * rows + 0.9), squeeze=False)
-    for panel, photo, truth in zip(grid.T, photos, truths, strict=True):
-        _show_picture(panel[0], np.asarray(photo), smooth=True)
-        _show_picture(panel[1], label_image(truth, classes))
-    for line, predictions in zip(grid[2:], maps.values(), strict=True):
-        for panel, truth, prediction in zip(line, truths, predictions, strict=True):
-            _show_picture(panel, label_image(prediction, classes))
-            known = np.asarray(truth) >= 0
-            right = (np.asarray(truth) == np.asarray(prediction))[known]
-            panel.set_xlabel(f"{right.mean():.0%}" if right.size else "all unknown", fontsize=10)
-    names = ("photograph", "truth", *(LABELS.get(arm, arm) for arm in maps))
-    for panel, name in zip(grid[:, 0], names, strict=True):
-        panel.set_ylabel(name)
-    shown = [np.asarray(one) for one in (*truths, *(m for group in maps.values() for m in group))]
-    _legend_of_classes(figure, shown, classes)
-    figure.suptitle(title)
+    lines = [photos, truths, *maps.values()]
+    figure, grid = _map_grid(lines, classes, 1.5 * len(lines) + 0.9, title)
+    for row, predictions in zip(grid[2:], maps.values(), strict=True):
+        for axes, truth, prediction in zip(row, truths, predictions, strict=True):
+            axes.set_xlabel(_share_right(truth, prediction), fontsize=10)
+    for axes, name in zip(grid[:, 0], ("photograph", "truth", *maps), strict=True):
+        axes.set_ylabel(arm_label(name))
     return figure
+
+
+def _share_right(truth: ArrayLike, prediction: ArrayLike, words: str = "") -> str:
+    known = np.asarray(truth) >= 0
+    right = (np.asarray(truth) == np.asarray(prediction))[known]
+    return f"{right.mean():.0%}{words}" if right.size else "all unknown"
 
 
 def _check_rows(photos: Sequence, truths: Sequence, predictions: Sequence) -> None:
@@ -269,10 +253,22 @@ def _disagreement(
     return picture
 
 
-# --- scores ----------------------------------------------------------------------------------
+# --- maps beside each other, and cell by cell -------------------------------------------------
 
 
-@_styled
+@styled()
+def label_maps(maps: ByName, classes: Sequence[str] = REGIONS, title: str = "") -> Figure:
+    """Label maps (h, w) side by side, each under its name, unknown hatched.
+
+    Introduced in notebook 05.
+    """
+    figure, grid = _map_grid([list(maps.values())], classes, 0.8 * 11 / len(maps) + 0.7, title)
+    for axes, name in zip(grid[0], maps, strict=True):
+        axes.set_title(name)
+    return figure
+
+
+@styled()
 def iou_by_hand(truth: ArrayLike, prediction: ArrayLike, title: str = "") -> Figure:
     """IoU of two small masks on a grid: truth, prediction, intersection and union, counted.
 
@@ -284,18 +280,19 @@ def iou_by_hand(truth: ArrayLike, prediction: ArrayLike, title: str = "") -> Fig
             f"the truth has shape {truth.shape}, the prediction {prediction.shape}: "
             "pass two masks (H, W) of one class and one shape"
         )
-    intersection, union = truth & prediction, truth | prediction
-    figure, axes = new_figure(1, 4, figsize=(11, 3.5))
-    for panel, mask, name, colour in (
-        (axes[0], truth, "truth", OKABE_ITO["blue"]),
-        (axes[1], prediction, "prediction", OKABE_ITO["orange"]),
-        (axes[2], intersection, "intersection", OKABE_ITO["green"]),
-        (axes[3], union, "union", OKABE_ITO["purple"]),
-    ):
-        _draw_counted(panel, mask, colour)
+    masks = {
+        "truth": (truth, "blue"),
+        "prediction": (prediction, "orange"),
+        "intersection": (truth & prediction, "green"),
+        "union": (truth | prediction, "purple"),
+    }
+    figure, row = panel_row(masks, 3.5)
+    for panel, name, (mask, colour) in row:
+        _draw_counted(panel, mask, OKABE_ITO[colour])
         panel.set_title(f"{name}: {mask.sum()}", fontweight="bold")
-    part, whole = intersection.sum(), union.sum()
-    value = f"{part} / {whole} = {part / whole:.3f}" if whole else "0 / 0: no such class, NaN"
+    part, union = (truth & prediction).sum(), (truth | prediction).sum()
+    value = f"{part} / {union}"
+    value += f" = {part / union:.3f}" if union else ": no such class, NaN"
     figure.supxlabel(f"IoU = intersection / union = {value}", fontsize=14)
     figure.suptitle(title)
     return figure
@@ -309,25 +306,6 @@ def _draw_counted(axes: Axes, mask: NDArray[np.bool_], colour: str) -> None:
         face = (*to_rgb(colour), 0.55) if mask[y, x] else "white"
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="#888888", linewidth=1))
         if mask[y, x]:
-            axes.text(x + 0.5, y + 0.5, number[y, x], ha="center", va="center", fontsize=13)
-    axes.set_xlim(-0.05, width + 0.05)
-    axes.set_ylim(height + 0.05, -0.05)
-    axes.set_aspect("equal")
+            axes.text(x + 0.5, y + 0.5, str(number[y, x]), fontsize=13, **MIDDLE)
+    axes.set(xlim=(-0.05, width + 0.05), ylim=(height + 0.05, -0.05), aspect="equal")
     axes.axis("off")
-
-
-@_styled
-def label_maps(
-    maps: Mapping[str, ArrayLike], classes: Sequence[str] = REGIONS, title: str = ""
-) -> Figure:
-    """Label maps (h, w) side by side, each under its name, unknown hatched.
-
-    Introduced in notebook 05.
-    """
-    height = 0.8 * 11 / len(maps) + 0.7
-    figure, axes = new_figure(1, len(maps), figsize=(11, height), squeeze=False)
-    for panel, (name, labels) in zip(axes[0], maps.items(), strict=True):
-        _show_picture(panel, label_image(labels, classes), name)
-    _legend_of_classes(figure, [np.asarray(labels) for labels in maps.values()], classes)
-    figure.suptitle(title)
-    return figure

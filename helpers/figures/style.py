@@ -1,4 +1,4 @@
-"""The hand that all figures share: one colour per activation, direct labels, alternative text."""
+"""What all figures share: colours and labels of activations, direct labels, alternative text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from PIL import Image
 
-# Okabe and Ito's colour-blind-safe colours; an activation keeps its own through the whole series.
+from ..nn.activations import ACTIVATIONS
+
+# Okabe and Ito's colour-blind-safe colours, and a grey.
 OKABE_ITO = {
     "black": "#000000",
     "orange": "#E69F00",
@@ -26,38 +28,9 @@ OKABE_ITO = {
     "grey": "#7F7F7F",
 }
 
-COLOURS = {
-    "relu": OKABE_ITO["blue"],
-    "mish": OKABE_ITO["orange"],
-    "frelu": OKABE_ITO["vermilion"],
-    "silu": OKABE_ITO["green"],
-    "gelu": OKABE_ITO["purple"],
-    "prelu": OKABE_ITO["sky"],
-    "leaky_relu": OKABE_ITO["grey"],
-    "elu": OKABE_ITO["black"],
-}
-
-LINES = {
-    "relu": "-",
-    "mish": "--",
-    "frelu": "-",
-    "silu": "-.",
-    "gelu": ":",
-    "prelu": (0, (5, 1)),
-    "leaky_relu": (0, (3, 1, 1, 1)),
-    "elu": (0, (1, 1)),
-}
-
-LABELS = {
-    "relu": "ReLU",
-    "mish": "Mish",
-    "frelu": "FReLU",
-    "silu": "SiLU",
-    "gelu": "GELU",
-    "prelu": "PReLU",
-    "leaky_relu": "Leaky ReLU",
-    "elu": "ELU",
-}
+COLOURS = {name: row.colour for name, row in ACTIVATIONS.items() if row.colour}
+LINES = {name: row.line for name, row in ACTIVATIONS.items()}
+LABELS = {name: row.label or name for name, row in ACTIVATIONS.items()}
 
 RC = {
     "figure.dpi": 90,
@@ -71,7 +44,7 @@ RC = {
 }
 
 
-def new_figure(rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Axes]:
+def new_figure(rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Any]:
     """A figure and its axes in the series' style; `settings` go to `plt.subplots`."""
     with plt.rc_context(RC):
         return plt.subplots(rows, columns, **settings)

@@ -1,7 +1,8 @@
-"""Activations, LeNet, the U-Net, and what makes them fast on a CPU."""
+"""Activations, LeNet, the U-Net, and their fast paths on a CPU."""
 
 from .activations import (
     ACTIVATIONS,
+    Activation,
     CrossFReLU,
     FReLU,
     Mish,
@@ -11,4 +12,4 @@ from .activations import (
     make_activation,
     naive_mish,
 )
-from .networks import LeNet, UNet, block_shapes, initialise, parameter_count
+from .networks import LeNet, UNet, block_shapes, initialise, parameter_count, undisturbed

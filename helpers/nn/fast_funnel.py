@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -9,11 +11,19 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 _aten = torch.ops.aten
 
 
-def fast_path(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> str | None:
-    """Which fast path computes max(x, bn(conv(x))): "train", "infer", or None for the plain one.
+Path = Callable[[nn.Conv2d, nn.BatchNorm2d, Tensor], Tensor]
 
-    The plain one stays for GPUs, for compilers and exporters, for layers that somebody exchanged or
-    hooked, and for a BatchNorm that averages in another way. Introduced in notebook 07.
+
+def fast_path(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Path | None:
+    """The function that computes max(x, bn(conv(x))) fast, or None where only the plain way serves.
+
+    That is on GPUs, for compilers and exporters, for layers that somebody exchanged or hooked, and
+    for a BatchNorm that averages in another way. Introduced in notebook 07.
+
+    >>> conv, bn = nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False), nn.BatchNorm2d(2)
+    >>> x = torch.zeros(1, 2, 4, 4)
+    >>> fast_path(conv, bn, x)(conv, bn, x).shape
+    torch.Size([1, 2, 4, 4])
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return None
@@ -22,12 +32,16 @@ def fast_path(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> str | None:
     if bn.momentum is None or bn.running_mean is None or bn.weight is None:
         return None
     if bn.training:  # BatchNorm itself says what is wrong with one value per channel
-        return "train" if x.numel() > x.shape[1] else None
-    return None if torch.is_grad_enabled() else "infer"
+        return _train_step if x.numel() > x.shape[1] else None
+    return None if torch.is_grad_enabled() else _inference
 
 
 def is_bare(layer: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether calling the layer does what its class does, and nothing besides."""
+    """Whether the layer is of this class, no subclass, and has no hooks.
+
+    >>> is_bare(nn.ReLU(), nn.ReLU), is_bare(nn.ReLU6(), nn.Hardtanh)
+    (True, False)
+    """
     return type(layer) is kind and not (
         layer._forward_hooks
         or layer._forward_pre_hooks
@@ -36,7 +50,7 @@ def is_bare(layer: nn.Module, kind: type[nn.Module]) -> bool:
     )
 
 
-def train_step(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
+def _train_step(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """max(x, bn(conv(x))) with the batch's own statistics; moves the running ones.
 
     Shape and dtype of `x`, (N, C, H, W). Where x and T(x) are equal, the gradient goes to x;
@@ -47,7 +61,7 @@ def train_step(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return _Funnel.apply(x, conv.weight, bn.weight, bn.bias, *running)
 
 
-def inference(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
+def _inference(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """max(x, T(x)) with BatchNorm folded into the convolution. Shape and dtype of `x`."""
     weight, bias = folded(conv, bn)
     condition = _convolution(x, weight.to(x.dtype), bias.to(x.dtype))
@@ -55,17 +69,20 @@ def inference(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 
 def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight (C, 1, k, k) and bias (C,) of the one convolution that equals bn(conv(x)) in eval
-    mode.
+    """Weight (C, 1, k, k) and bias (C,) of a convolution that equals bn(conv(x)) in eval mode.
 
     Introduced in notebook 07.
+
+    >>> weight, bias = folded(nn.Conv2d(4, 4, 3, groups=4, bias=False), nn.BatchNorm2d(4))
+    >>> weight.shape, bias.shape
+    (torch.Size([4, 1, 3, 3]), torch.Size([4]))
     """
     scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
     return conv.weight * scale[:, None, None, None], bn.bias - bn.running_mean * scale
 
 
 class _Funnel(torch.autograd.Function):
-    """Keeps x and the convolution's output for backward; autograd by itself keeps T(x) besides."""
+    """Keeps x and the convolution's output for backward; autograd would keep T(x) too."""
 
     @staticmethod
     def forward(
@@ -92,9 +109,8 @@ class _Funnel(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, gamma, beta, mean, inverse, summed = ctx.saved_tensors
         variance = inverse.pow(-2) - ctx.eps  # T(x) again costs less than keeping it
-        lead = _aten.native_batch_norm(summed, gamma, beta, mean, variance, False, 0.0, ctx.eps)[
-            0
-        ].sub_(x)
+        again = _aten.native_batch_norm(summed, gamma, beta, mean, variance, False, 0.0, ctx.eps)
+        lead = again[0].sub_(x)
         # Three times as fast as torch.where with a mask, which is not vectorised for a scalar.
         to_condition = _aten.threshold_backward.grad_input(grad, lead, 0, grad_input=lead)
         to_sum, to_gamma, to_beta = _aten.native_batch_norm_backward(

@@ -1,4 +1,4 @@
-"""The U-Net's way up on the CPU: a convolution of an enlarged map that nobody enlarges."""
+"""Upsampling and convolution in one step, for the U-Net on the CPU."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ def convolve_enlarged(conv: nn.Conv2d, x: Tensor, skip: Tensor) -> Tensor:
     """conv(cat([x enlarged twice by repetition, skip])): (N, O, 2H, 2W) of x (N, C, H, W).
 
     A 3x3 window over repeated pixels sees 2x2 different ones, so a transposed convolution needs
-    four multiplications where nine were. `conv` is 3x3 with padding 1 and takes C + the channels of
-    `skip`. Elsewhere than on the CPU, where somebody hooked the convolution, and where few pixels
-    meet many weights, it is done as it is written. A part of `UNet`, notebook 04.
+    four multiplications where nine were. `conv` keeps the size and takes C + the channels of
+    `skip`. Computed as it is written elsewhere than on the CPU, for other windows, where somebody
+    hooked the convolution, and where few pixels meet many weights. A part of `UNet`, notebook 04.
+
+    >>> conv = nn.Conv2d(3, 4, 3, padding=1)
+    >>> convolve_enlarged(conv, torch.zeros(1, 2, 5, 5), torch.zeros(1, 1, 10, 10)).shape
+    torch.Size([1, 4, 10, 10])
     """
     if not _pays(conv, x):
         enlarged = F.interpolate(x, scale_factor=2, mode="nearest")
@@ -31,7 +35,7 @@ def convolve_enlarged(conv: nn.Conv2d, x: Tensor, skip: Tensor) -> Tensor:
 def _pays(conv: nn.Conv2d, x: Tensor) -> bool:
     if x.device.type != "cpu" or torch.compiler.is_compiling() or not is_bare(conv, type(conv)):
         return False
-    return 4 * x.numel() // x.shape[1] >= LEAST_PIXELS
+    return conv.kernel_size == (3, 3) and 4 * x.numel() // x.shape[1] >= LEAST_PIXELS
 
 
 def _computed_in(x: Tensor) -> torch.dtype:

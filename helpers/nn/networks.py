@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 
 from ..session import stream_seed
 from .activations import make_activation
@@ -14,7 +17,11 @@ from .fast_upsampling import convolve_enlarged
 
 
 def parameter_count(model: nn.Module) -> int:
-    """How many numbers the network learns. Introduced in notebook 03."""
+    """How many numbers the network learns. Introduced in notebook 03.
+
+    >>> parameter_count(nn.Linear(3, 2))
+    8
+    """
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -23,6 +30,10 @@ def initialise(model: nn.Module, seed: int) -> nn.Module:
 
     The generator is named by seed and layer, so that two networks share the first weights of every
     layer that both have: an extra funnel shifts nothing else. Introduced in notebook 03.
+
+    >>> relu, frelu = initialise(LeNet("relu"), seed=0), initialise(LeNet("frelu"), seed=0)
+    >>> torch.equal(relu.fc3.weight, frelu.fc3.weight)
+    True
     """
     for name, layer in model.named_modules():
         if reset := getattr(layer, "reset_parameters", None):
@@ -32,22 +43,53 @@ def initialise(model: nn.Module, seed: int) -> nn.Module:
     return model
 
 
+@contextmanager
+def undisturbed(model: nn.Module, hooks: Iterable[RemovableHandle] = ()) -> Iterator[None]:
+    """Eval mode without gradients; afterwards modes and random generators are back, hooks removed.
+
+    In eval mode BatchNorm's running statistics stay as they are. Used by whatever runs a network
+    only to look at it.
+
+    >>> with undisturbed(net := LeNet()):
+    ...     net.training, net(torch.zeros(1, 3, 32, 32)).requires_grad
+    (False, False)
+    >>> net.training
+    True
+    """
+    modes = {module: module.training for module in model.modules()}
+    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices, key=str)):
+            model.eval()
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode  # not train(): it would switch the children too
+        for hook in hooks:
+            hook.remove()
+
+
 class LeNet(nn.Module):
     """The PyTorch tutorial's network: (N, 3, 32, 32) -> logits (N, 10).
 
     62,006 parameters with ReLU, 62,248 with FReLU. The article's FReLU network has 62,270: its
     depthwise convolutions carry a bias per channel, 6 + 16 = 22, which the BatchNorm behind them
-    cancels. `activation` follows the two convolutions; ReLU stays behind the hidden fully connected
-    layers, where a funnel has no window. Introduced in notebook 03.
+    cancels. `activation` follows the two convolutions, which are 7x7 with padding 1 for "wide_conv"
+    (FReLU's reach without its layer); ReLU stays behind the hidden fully connected layers, where a
+    funnel has no window. Introduced in notebook 03.
 
     conv2_channels: the article's 16, or more for a control that grows without a funnel.
+
+    >>> LeNet("frelu")(torch.zeros(4, 3, 32, 32)).shape
+    torch.Size([4, 10])
     """
 
     def __init__(self, activation: str = "relu", conv2_channels: int = 16) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 6, 5)
+        wider = int(activation == "wide_conv")
+        self.conv1 = nn.Conv2d(3, 6, 5 + 2 * wider, padding=wider)
         self.act1 = make_activation(activation, 6)
-        self.conv2 = nn.Conv2d(6, conv2_channels, 5)
+        self.conv2 = nn.Conv2d(6, conv2_channels, 5 + 2 * wider, padding=wider)
         self.act2 = make_activation(activation, conv2_channels)
         self.fc1 = nn.Linear(conv2_channels * 5 * 5, 120)
         self.fc2 = nn.Linear(120, 84)
@@ -65,6 +107,9 @@ class HeConv2d(nn.Conv2d):
     """A convolution that begins as Keras's he_normal: a normal cut at two deviations, bias zero.
 
     The variance is 2 / fan_in (He et al., ICCV 2015, arXiv 1502.01852). Introduced in notebook 04.
+
+    >>> HeConv2d(3, 2, 3).bias.tolist()
+    [0.0, 0.0]
     """
 
     def reset_parameters(self) -> None:
@@ -78,13 +123,17 @@ class HeConv2d(nn.Conv2d):
 class Block(nn.Sequential):
     """3x3 convolution, BatchNorm, activation: (N, inputs, H, W) -> (N, outputs, H, W).
 
-    BatchNorm's momentum and eps are Keras's, as the article trained with. Introduced in notebook
-    04.
+    The convolution is 5x5 for the activation "wide_conv". BatchNorm's momentum and eps are Keras's,
+    as the article trained with. Introduced in notebook 04.
+
+    >>> Block(3, 8, "frelu")(torch.zeros(1, 3, 6, 5)).shape
+    torch.Size([1, 8, 6, 5])
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str) -> None:
         super().__init__()
-        self.conv = HeConv2d(inputs, outputs, 3, padding=1)
+        wider = int(activation == "wide_conv")
+        self.conv = HeConv2d(inputs, outputs, 3 + 2 * wider, padding=1 + wider)
         self.bn = nn.BatchNorm2d(outputs, momentum=0.01, eps=1e-3)
         self.act = make_activation(activation, outputs)
 
@@ -97,6 +146,9 @@ class UNet(nn.Module):
     Weights begin with He's normal distribution, as in the article. Introduced in notebook 04.
 
     Raises ValueError for sides that are no multiples of 32, with the nearest sizes that work.
+
+    >>> UNet(classes=8, width=2)(torch.zeros(1, 3, 64, 96)).shape
+    torch.Size([1, 8, 64, 96])
     """
 
     STRIDE = 32
@@ -145,12 +197,13 @@ class UNet(nn.Module):
         return self.head(convolve_enlarged(self.last, x, skips.pop()))
 
     def _check_sides(self, height: int, width: int) -> None:
-        if height % self.STRIDE == 0 and width % self.STRIDE == 0 and min(height, width) > 0:
+        wrong = [side for side in (height, width) if side % self.STRIDE or side == 0]
+        if not wrong:
             return
+        below = {side: side // self.STRIDE * self.STRIDE for side in wrong}
         near = " and ".join(
-            f"{side} -> {' or '.join(str(fit) for fit in _multiples_near(side, self.STRIDE))}"
-            for side in (height, width)
-            if side % self.STRIDE or side == 0
+            f"{side} -> {f'{fit} or ' if fit else ''}{fit + self.STRIDE}"
+            for side, fit in below.items()
         )
         raise ValueError(
             f"UNet got an image of {height}x{width} pixels. It halves the image five times, "
@@ -158,16 +211,13 @@ class UNet(nn.Module):
         )
 
 
-def _multiples_near(side: int, stride: int) -> list[int]:
-    below = side // stride * stride
-    return [multiple for multiple in (below, below + stride) if multiple > 0]
-
-
 def block_shapes(model: UNet, height: int, width: int) -> list[tuple[str, int, int, int]]:
-    """(number, channels, height, width) of what each convolution of the U-Net puts out, in order of
-    flow.
+    """(number, channels, height, width) of each convolution's output, in order of computation.
 
-    Introduced in notebook 04.
+    The model is left as it was. Introduced in notebook 04.
+
+    >>> block_shapes(UNet(8, width=2), 64, 96)[:2]
+    [('1', 2, 64, 96), ('2', 4, 32, 48)]
     """
     shapes: list[tuple[str, int, int, int]] = []
 
@@ -175,9 +225,6 @@ def block_shapes(model: UNet, height: int, width: int) -> list[tuple[str, int, i
         shapes.append((str(len(shapes) + 1), *output.shape[1:]))
 
     convolutions = [layer for layer in model.modules() if isinstance(layer, HeConv2d)]
-    hooks = [layer.register_forward_hook(note) for layer in convolutions]
-    with torch.no_grad():
-        model(torch.zeros(1, 3, height, width))
-    for hook in hooks:
-        hook.remove()
+    with undisturbed(model, [layer.register_forward_hook(note) for layer in convolutions]):
+        model(torch.zeros(1, 3, height, width).to(model.head.weight))
     return shapes

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from .tracing import removed, undisturbed
+from ..nn.networks import undisturbed
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -32,7 +32,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
         for name, layer in model.named_modules()
         if isinstance(layer, (*CONVOLUTIONS, *TRANSPOSED, nn.Linear))
     ]
-    with undisturbed(model), removed(hooks):
+    with undisturbed(model, hooks):
         model(example)
     return counts
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..nn.activations import ACTIVATIONS, CrossFReLU, FReLU, Mish, PoolFunnel, make_activation
+from ..nn.networks import parameter_count
 from .tracing import Call, Trace, trace
 
 SWAPPABLE: tuple[type[nn.Module], ...] = (
@@ -221,7 +222,7 @@ def swap_activation(
     places = _places(model)
     skipped = _skipped(places, [skip] if isinstance(skip, str) else skip)
     seen = _look(model, places, _example_for(model, example))
-    report = SwapReport(name, type(model).__name__, _count(model))
+    report = SwapReport(name, type(model).__name__, parameter_count(model))
     for place in places:
         calls = seen.calls.get(place.name, [])
         reason = _reason_to_leave(place, name, calls, skipped, seen.reread)
@@ -229,7 +230,7 @@ def swap_activation(
             report.left.append(Left(place.name, _kind(place.module), reason))
         else:
             _Swap(model, place, name, calls).carry_out(report)
-    report.parameters_after = _count(model)
+    report.parameters_after = parameter_count(model)
     report.functions = dict(seen.functions)
     return report
 
@@ -314,10 +315,6 @@ def _skipped(places: Sequence[_Place], patterns: Sequence[str]) -> set[str]:
 
 def _kind(module: nn.Module) -> str:
     return type(module).__name__ if _arm(module) is None else f"{_arm(module)}"
-
-
-def _count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 # --- what reaches them --------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from ..nn.networks import undisturbed
 
 _NAMES = "relu relu6 leaky_relu prelu rrelu elu celu selu silu gelu mish hardswish"
 POINTWISE_FUNCTIONS = frozenset(f"{name}{end}" for name in _NAMES.split() for end in ("", "_"))
@@ -70,36 +71,10 @@ def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Tensor) -
             module.register_forward_hook(follower.leave, with_kwargs=True, always_call=True),
         )
     ]
-    with undisturbed(model), removed(hooks), follower:
+    with undisturbed(model, hooks), follower:
         output = model(example)
     follower.read(output)
     return Trace(follower.calls, follower.functions, frozenset(follower.reread))
-
-
-@contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; afterwards each module's mode and torch's generators are back.
-
-    In eval mode BatchNorm's running statistics stay as they are.
-    """
-    modes = {module: module.training for module in model.modules()}
-    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-    with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices, key=str)):
-        model.eval()
-        try:
-            yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode  # not train(): it would switch the children too
-
-
-@contextmanager
-def removed(hooks: list[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
-    """Takes the hooks away in the end, whatever happens."""
-    with ExitStack() as stack:
-        for hook in hooks:
-            stack.callback(hook.remove)
-        yield
 
 
 @dataclass(frozen=True)

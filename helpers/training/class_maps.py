@@ -27,8 +27,8 @@ def class_maps(
     """One int8 map of classes, (h, w), for each scene, at the scene's own size.
 
     enlarge: "bilinear" enlarges the logits (the fair protocol); "lanczos4" enlarges the softmax by
-    OpenCV's filter of that name (article B's). Raises ValueError for another word.
-    Introduced in notebook 04.
+    OpenCV's filter of that name (article B's). Raises ValueError for another word, and for images
+    that are not uint8 (N, 3, H, W). Introduced in notebook 04.
     """
     if enlarge not in _ENLARGE:
         raise ValueError(f"enlarge is '{enlarge}'; choose bilinear or lanczos4.")
@@ -41,9 +41,11 @@ def class_maps(
 
 
 def set_matrix(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Tensor:
-    """One confusion matrix, (classes, classes), over a whole set of maps of differing sizes.
+    """One confusion matrix, (classes, classes), of maps of any sizes. Introduced in notebook 05.
 
-    Introduced in notebook 05.
+    >>> set_matrix([np.array([[0, 1]]), np.array([[1]])], [np.array([[0, 0]]), np.array([[1]])], 2)
+    tensor([[1, 1],
+            [0, 1]])
     """
     matrix = torch.zeros(classes, classes, dtype=torch.int64)
     for seen, truth in zip(maps, truths, strict=True):

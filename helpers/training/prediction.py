@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,18 +12,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..evaluation.iou import confusion_matrix, mean_iou
+from ..evaluation.iou import confusion_matrix, mean_iou, pixel_accuracy
+from ..nn.memory_format import memory_format_for
 from ..session import best_device, threads
 from .recipes import Recipe
 
 UNKNOWN = -1
-"""The label of pixels that nobody named: no loss, no score."""
+"""The label of pixels and images without a class: no loss, no score."""
+
+_BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 class Part(Protocol):
     """What a network is trained or scored on: uint8 images (N, 3, H, W) and their labels.
 
-    Labels are (N,) for classification and (N, H, W) for segmentation, UNKNOWN where nobody knows.
+    Labels are integers, (N,) for classification and (N, H, W) for segmentation, or UNKNOWN.
     """
 
     images: Tensor
@@ -38,6 +42,33 @@ class Evaluation:
     matrix: Tensor
 
 
+def check_images(images: Tensor) -> None:
+    """Raise ValueError unless `images` is a uint8 tensor (N, 3, H, W) with at least one image."""
+    kind = images.dtype if isinstance(images, Tensor) else type(images)
+    shape = tuple(getattr(images, "shape", ()))
+    if kind != torch.uint8 or len(shape) != 4 or shape[1] != 3 or not shape[0]:
+        raise ValueError(
+            f"the images are {kind} of shape {shape}: pass a uint8 tensor (N, 3, H, W); the recipe "
+            "divides by 255 and standardises"
+        )
+
+
+def check_part(part: Part) -> None:
+    """Raise ValueError unless images and labels are what `Part` says and fit each other."""
+    check_images(part.images)
+    labels, (count, _, height, width) = part.labels, part.images.shape
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise ValueError(
+            f"the labels hold {labels.dtype}: pass integer labels "
+            "(class numbers; maps resized by nearest neighbour)"
+        )
+    if tuple(labels.shape) not in ((count,), (count, height, width)):
+        raise ValueError(
+            f"labels of shape {tuple(labels.shape)} do not fit images of shape "
+            f"{tuple(part.images.shape)}: pass one label, or one map (H, W), for each image"
+        )
+
+
 def predict(
     model: nn.Module,
     images: Tensor,
@@ -49,76 +80,91 @@ def predict(
     """Logits, float32 on the CPU, of uint8 images (N, 3, H, W). The network is left as it was.
 
     train_mode: BatchNorm takes its mean and variance from each batch, as article A had it; the
-    batch size then changes the answer. Introduced in notebook 03.
+    batch size then changes the logits. Raises ValueError for other images. Introduced in
+    notebook 03.
     """
-    device = device or best_device()
-    model = (
-        deepcopy(model).to(device).train(train_mode)
-    )  # a copy: train mode moves running statistics
-    with torch.inference_mode(), threads(recipe.threads if batch <= recipe.batch else None):
-        parts = []
-        for chosen in images.split(batch):
-            ready = standardise(chosen.to(device).float() / 255, recipe)
-            with _autocast(recipe, device):
-                parts.append(model(ready).float().cpu())
+    check_images(images)
+    with _logits_of(model, recipe, device or best_device(), batch, train_mode) as logits_of:
+        parts = [logits_of(chosen).cpu() for chosen in images.split(batch)]
     return torch.cat(parts)
 
 
 def evaluate(
     model: nn.Module, part: Part, recipe: Recipe, device: torch.device | None = None
 ) -> Evaluation:
-    """Loss, score and confusion matrix of a part at its own size. Introduced in notebook 03."""
-    logits = predict(model, part.images, recipe, device, batch=max(recipe.batch, 16))
-    labels = part.labels.long()
-    loss = _loss(logits, labels, recipe).item()
-    matrix = confusion_matrix(
-        logits.argmax(1), labels, classes=logits.shape[1], ignore_index=UNKNOWN
-    )
-    score = (
-        mean_iou(matrix) if labels.dim() == 3 else (matrix.diagonal().sum() / matrix.sum()).item()
-    )
-    return Evaluation(loss, float(score), matrix)
+    """Loss, score and confusion matrix of a part at its own size. Introduced in notebook 03.
+
+    Loss and score are NaN, with a warning, where no label is known. Raises ValueError for images
+    or labels other than `Part` says.
+    """
+    check_part(part)
+    batch = max(recipe.batch, 16)
+    pairs = zip(part.images.split(batch), part.labels.split(batch), strict=True)
+    matrix, total, count = torch.zeros(1, dtype=torch.int64), 0.0, 0
+    with _logits_of(model, recipe, device or best_device(), batch) as logits_of:
+        for images, labels in pairs:
+            logits = logits_of(images)
+            labels = labels.long().to(logits.device)
+            matrix = matrix + confusion_matrix(logits.argmax(1), labels, logits.shape[1], UNKNOWN)
+            loss, size = summed_loss(logits, labels, recipe)
+            total, count = total + loss.item(), count + int(size)
+    score = mean_iou(matrix) if part.labels.dim() == 3 else pixel_accuracy(matrix)
+    return Evaluation(total / count if matrix.sum() else float("nan"), score, matrix)
+
+
+@contextmanager
+def _logits_of(
+    model: nn.Module, recipe: Recipe, device: torch.device, batch: int, train_mode: bool = False
+) -> Iterator[Callable[[Tensor], Tensor]]:
+    """A function from uint8 images to float32 logits on the device, without gradients."""
+    model = deepcopy(model).to(device).train(train_mode)  # train mode moves running statistics
+    memory_format = memory_format_for(model, device)
+
+    def logits_of(images: Tensor) -> Tensor:
+        ready = standardise(images.to(device).float() / 255, recipe)
+        with autocast(recipe, device):
+            return model(ready.contiguous(memory_format=memory_format)).float()
+
+    with torch.inference_mode(), threads(recipe.threads if batch <= recipe.batch else None):
+        yield logits_of
+
+
+def summed_loss(logits: Tensor, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Cross-entropy summed over known labels, and the count that makes it a mean.
+
+    The count is that of the known labels; by article B's recipe, of all.
+    """
+    total = F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum")
+    known = labels != UNKNOWN
+    return total, torch.tensor(known.numel()) if recipe.unknown_dilutes else known.sum()
 
 
 def standardise(images: Tensor, recipe: Recipe) -> Tensor:
-    """Images in 0..1, (N, 3, H, W), in the recipe's channel order, with its mean and deviation."""
+    """Images in 0..1, (N, 3, H, W), in the recipe's channel order, minus its mean, over its std."""
     if recipe.blue_first:
         images = images.flip(1)
     mean = images.new_tensor(recipe.mean).view(1, -1, 1, 1)
-    deviation = images.new_tensor(recipe.deviation).view(1, -1, 1, 1)
-    return ((images - mean) / deviation).contiguous(memory_format=_layout(images.device))
-
-
-def _layout(device: torch.device) -> torch.memory_format:
-    """What convolutions of the CPU and CUDA like best; on Apple's MPS the plain order."""
-    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+    std = images.new_tensor(recipe.deviation).view(1, -1, 1, 1)
+    return (images - mean) / std
 
 
 def precision(recipe: Recipe, device: torch.device) -> str:
-    """What is computed in: "bfloat16 autocast" where asked for and gained from, else "float32"."""
+    """The number format of the computation: "bfloat16 autocast" or "float32".
+
+    bfloat16 is used where the recipe asks for it and the device computes it faster.
+    """
     if not recipe.bf16:
         return "float32"
     if device.type == "cuda":
-        gains = torch.cuda.is_bf16_supported(including_emulation=False)
+        faster = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # younger than torch 2.11
-        gains = device.type == "cpu" and any(capabilities.get(unit) for unit in _BF16_UNITS)
-    return "bfloat16 autocast" if gains else "float32"
+        units: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.11
+        faster = device.type == "cpu" and any(units.get(unit) for unit in _BF16_UNITS)
+    return "bfloat16 autocast" if faster else "float32"
 
 
-_BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
-
-
-def _loss(logits: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    """Mean cross-entropy without unknown labels; article B divides by their number all the same."""
-    if labels.dim() == 1:
-        return F.cross_entropy(logits.float(), labels)
-    total = F.cross_entropy(logits.float(), labels, ignore_index=UNKNOWN, reduction="sum")
-    count = labels.numel() if recipe.unknown_dilutes else (labels != UNKNOWN).sum().clamp(min=1)
-    return total / count
-
-
-def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:
+def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:
+    """The context in which the recipe's forward pass runs on the device."""
     if precision(recipe, device) == "float32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16)

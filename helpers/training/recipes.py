@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-import torch
 from torch import nn
-from torch.optim import lr_scheduler
+from torch.optim import SGD, Adam, AdamW, Optimizer, lr_scheduler
 
 from ..session import Profile
+
+_OPTIMISERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": partial(SGD, momentum=0.9),
+    "adam_amsgrad": partial(Adam, eps=1e-7, amsgrad=True),
+    "adamw": AdamW,
+}
+_CHOICES = {
+    "optimiser": tuple(_OPTIMISERS),
+    "schedule": ("constant", "one_cycle", "plateau"),
+    "keep": ("last", "least_loss", "best_score"),
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train, as plain data, so that a run can say all that was asked. Introduced in notebook
-    03.
+    """How to train, as plain data. Introduced in notebook 03.
 
-    mean, deviation: per channel, of images in 0..1. keep: "last", "least_loss" or "best_score", the
-    epoch whose weights the network has in the end, by the validation part. patience: epochs without
-    a lower training loss until training stops. threads: of the CPU; None leaves them as they are.
+    mean, deviation: per channel, of images in 0..1. unknown_dilutes: the mean loss counts unknown
+    pixels, as article B's. keep: whose weights the network has in the end, by the validation part:
+    the "last" epoch's, that of "least_loss" or of "best_score". patience: epochs without a lower
+    training loss until training stops. threads: of the CPU; None leaves them as they are.
+
+    Raises ValueError, with the known words, for another optimiser, schedule or keep.
     """
 
+    # The names of the fields stand in the recorded runs and in their hashes: they stay.
     epochs: int
     batch: int
     optimiser: str
     learning_rate: float
     schedule: str = "constant"
     weight_decay: float = 0.0
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    deviation: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    deviation: tuple[float, ...] = (0.5, 0.5, 0.5)
     blue_first: bool = False
     augmentation: bool = False
     unknown_dilutes: bool = False
@@ -36,6 +51,11 @@ class Recipe:
     patience: int | None = None
     bf16: bool = False
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in _CHOICES.items():
+            if (word := getattr(self, name)) not in known:
+                raise ValueError(f"No {name} is called '{word}'; known: {', '.join(known)}.")
 
 
 def tutorial_recipe(profile: Profile) -> Recipe:
@@ -47,11 +67,10 @@ def tutorial_recipe(profile: Profile) -> Recipe:
 
 
 def article_unet_recipe(profile: Profile) -> Recipe:
-    """Article B's: Adam with amsgrad, the rate cut on plateaus, the weights of the least validation
-    loss.
+    """Article B's: Adam with amsgrad, the rate cut on plateaus. Introduced in notebook 04.
 
     Images are BGR, divided by 255 and not standardised; unknown pixels give no loss, but count in
-    its mean. Introduced in notebook 04.
+    its mean. The weights of the least validation loss are kept.
     """
     return Recipe(
         profile.unet_epochs,
@@ -69,11 +88,10 @@ def article_unet_recipe(profile: Profile) -> Recipe:
 
 
 def modern_unet_recipe(profile: Profile, short: bool = False, augmentation: bool = True) -> Recipe:
-    """The fair protocol's: AdamW, one cycle to 3e-3, augmentation, the epoch chosen on validation
-    mIoU.
+    """The fair protocol's: AdamW, one cycle to 3e-3, augmentation. Introduced in notebook 04.
 
-    short: the net of few minutes. Means and deviations are ImageNet's usual ones. Introduced in
-    notebook 04.
+    The epoch is chosen by validation mIoU; means and deviations are ImageNet's usual ones. short:
+    fewer epochs, for a network of a few minutes.
     """
     return Recipe(
         profile.unet_short_epochs if short else profile.unet_epochs,
@@ -90,37 +108,16 @@ def modern_unet_recipe(profile: Profile, short: bool = False, augmentation: bool
     )
 
 
-_OPTIMISERS = {
-    "sgd": lambda weights, recipe: torch.optim.SGD(
-        weights, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay, fused=True
-    ),
-    "adam_amsgrad": lambda weights, recipe: torch.optim.Adam(
-        weights, recipe.learning_rate, eps=1e-7, amsgrad=True, fused=True
-    ),
-    "adamw": lambda weights, recipe: torch.optim.AdamW(
-        weights, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    ),
-}
-
-
-def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser of all weights. Raises ValueError for a name that nobody knows."""
-    if recipe.optimiser not in _OPTIMISERS:
-        raise ValueError(
-            f"No optimiser is called '{recipe.optimiser}'; known: {', '.join(_OPTIMISERS)}."
-        )
-    return _OPTIMISERS[recipe.optimiser](model.parameters(), recipe)
+def make_optimiser(model: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimiser of all weights."""
+    make, decay = _OPTIMISERS[recipe.optimiser], recipe.weight_decay
+    return make(model.parameters(), lr=recipe.learning_rate, weight_decay=decay, fused=True)
 
 
 def make_scheduler(
-    optimiser: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int
+    optimiser: Optimizer, recipe: Recipe, steps_per_epoch: int
 ) -> lr_scheduler.LRScheduler:
-    """The recipe's schedule: "one_cycle" moves by step, "plateau" by epoch, "constant" never.
-
-    Raises ValueError for a name that nobody knows.
-    """
-    if recipe.schedule == "constant":
-        return lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    """The recipe's schedule: "one_cycle" moves by step, "plateau" by epoch, "constant" never."""
     if recipe.schedule == "one_cycle":
         steps = recipe.epochs * steps_per_epoch
         return lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps)
@@ -128,6 +125,4 @@ def make_scheduler(
         return lr_scheduler.ReduceLROnPlateau(
             optimiser, factor=0.2, patience=2, threshold=1e-4, threshold_mode="abs"
         )
-    raise ValueError(
-        f"No schedule is called '{recipe.schedule}'; known: constant, one_cycle, plateau."
-    )
+    return lr_scheduler.ConstantLR(optimiser, factor=1.0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..nn.memory_format import memory_format_for
 from .loop import epoch_order
 from .prediction import Part, standardise
 from .recipes import Recipe, make_optimiser, make_scheduler
@@ -42,7 +43,7 @@ def joined(models: Sequence[nn.Module]) -> nn.Module:
     """
     first = models[0]
     if isinstance(first, nn.Linear):
-        return _Linears(models)
+        return _Linears(models)  # type: ignore[arg-type]
     result = deepcopy(first)
     own = [*first._parameters, *first._buffers]
     if own:
@@ -111,7 +112,8 @@ def fit_together(
         )
     began = time.perf_counter()
     together = joined(models) if len(models) > 1 else models[0]  # alone, any layer will do
-    together.to(memory_format=torch.channels_last).train()
+    memory_format = memory_format_for(together, torch.device("cpu"))
+    together.to(memory_format=memory_format).train()  # type: ignore[call-overload]
     optimiser = make_optimiser(together, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch)
     scheduler = make_scheduler(optimiser, recipe, steps)
@@ -122,7 +124,8 @@ def fit_together(
         orders = [epoch_order(len(train.labels), seed, epoch) for seed in seeds]
         for chosen in torch.stack(orders, dim=1).split(recipe.batch):
             images = pictures[chosen].permute(0, 2, 3, 1, 4).flatten(3).permute(0, 3, 1, 2)
-            logits = together(standardise(images.float() / 255, scaled))
+            ready = standardise(images.float() / 255, scaled)
+            logits = together(ready.contiguous(memory_format=memory_format))
             loss = _losses(logits, train.labels[chosen].long())
             loss.sum().backward()
             optimiser.step()

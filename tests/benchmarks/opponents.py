@@ -11,21 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from helpers.evaluation.timing import CopiedFReLU
 from helpers.nn.activations import FReLU
 from helpers.nn.networks import UNet
 from helpers.swap.torchvision import import_torchvision
-
-
-class CopiedFReLU(nn.Module):
-    """The widely copied FReLU: the convolution keeps its bias, autograd does the rest."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.bn = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.max(x, self.bn(self.conv(x)))
 
 
 def with_copied_funnels(network: nn.Module) -> nn.Module:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import os
 import pickle
 import struct
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from helpers.datasets import (
     DataError,
     DownloadError,
     cifar10,
+    data_source,
     download,
     load_cifar10,
     standin_cifar10,
@@ -72,8 +73,8 @@ def official(monkeypatch):
 
     def accept(content, *addresses):
         md5 = hashlib.md5(content).hexdigest()
-        file = dataclasses.replace(cifar10.ARCHIVE, md5=md5, addresses=addresses)
-        monkeypatch.setattr(cifar10, "ARCHIVE", file)
+        file = replace(cifar10.RELEASE.archive, md5=md5, addresses=addresses)
+        monkeypatch.setattr(cifar10, "RELEASE", replace(cifar10.RELEASE, archive=file))
         return content
 
     return accept
@@ -98,7 +99,7 @@ def test_the_npz_of_keras(root, capsys):
 
 
 def test_the_official_archive(root, official):
-    (root / cifar10.ARCHIVE.name).write_bytes(official(archive()))
+    (root / cifar10.RELEASE.archive.name).write_bytes(official(archive()))
     check_real(load_cifar10())
 
 
@@ -130,6 +131,13 @@ def test_stand_in_data_says_so_and_gives_way_to_real_data(root, capsys):
     check_real(load_cifar10())
 
 
+def test_the_source_is_known_without_loading(root):
+    assert data_source("cifar10") == "stand-in data"
+    assert list(root.iterdir()) == []
+    (root / "cifar10.npz").touch()
+    assert data_source("cifar10") == "CIFAR-10"
+
+
 def test_the_ci_profile_never_downloads(root, monkeypatch):
     monkeypatch.setattr(download, "download", lambda *_: pytest.fail("went to the network"))
     assert load_cifar10().is_standin
@@ -153,7 +161,7 @@ def test_a_failed_download_is_reported_and_replaced(root, monkeypatch, capsys):
 
     monkeypatch.setenv("FUNNEL_PROFILE", "class")
     monkeypatch.setattr(download, "download", fail)
-    monkeypatch.setattr(cifar10, "_prepare_standin", lambda root: cifar10._prepare(root / "small"))
+    monkeypatch.setattr(cifar10, "_standin", lambda root: root / "small")
     (root / "small").mkdir()
     write_npz(root / "small" / "cifar10.npz")
     assert load_cifar10().is_standin
@@ -171,8 +179,9 @@ def test_a_failed_download_is_reported_and_replaced(root, monkeypatch, capsys):
         ({"x_test": PICTURES[50:, :16]}, "x_test is uint8(10, 16, 32, 3)"),
         ({"x_train": PICTURES[:50] / 255}, "x_train is float64"),
         ({"y_train": LABELS[:49]}, "49 labels for 50 pictures"),
-        ({"y_test": np.full(10, 10)}, "y_test: label 10 is not in 0..9"),
-        ({"y_test": np.full(10, -1)}, "y_test: label -1 is not in 0..9"),
+        ({"y_test": np.full(10, 10)}, "y_test has label 10, not in 0..9"),
+        ({"y_test": np.full(10, -1)}, "y_test has label -1, not in 0..9"),
+        ({"y_test": np.full(10, 8.99)}, "y_test has label 8.99, not in 0..9"),
         ({"y_test": np.array([None] * 10)}, "allow_pickle"),
     ],
 )
@@ -189,6 +198,13 @@ def test_a_wrong_npz_is_an_error_that_names_it(root, other, complaint):
 def test_what_is_no_npz_is_an_error(root, content):
     (root / "cifar10.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"cifar10\.npz is not CIFAR-10"):
+        load_cifar10()
+
+
+def test_an_npz_that_unpacks_to_too_much_is_not_read(root, monkeypatch):
+    monkeypatch.setattr(cifar10, "LARGEST", 10_000)
+    write_npz(root / "cifar10.npz")
+    with pytest.raises(DataError, match=r"cifar10\.npz .* too large"):
         load_cifar10()
 
 
@@ -209,7 +225,7 @@ class Attack:
 def test_nothing_is_unpickled_before_the_md5_holds(root, tmp_path):
     touched = tmp_path / "touched"
     attack = Attack(os.mkdir, (str(touched),))
-    (root / cifar10.ARCHIVE.name).write_bytes(archive(lambda *_: attack))
+    (root / cifar10.RELEASE.archive.name).write_bytes(archive(lambda *_: attack))
     with pytest.raises(DataError, match="its md5 is"):
         load_cifar10()
     assert not touched.exists()
@@ -238,7 +254,7 @@ def test_the_reader_of_pickles_refuses_what_runs(call, protocol, tmp_path, monke
 def test_a_malicious_batch_in_an_accepted_archive_is_refused(root, official, monkeypatch):
     monkeypatch.chdir(root)
     content = archive(lambda _, batch: batch | {b"labels": Attack(os.mkdir, ("touched",))})
-    (root / cifar10.ARCHIVE.name).write_bytes(official(content))
+    (root / cifar10.RELEASE.archive.name).write_bytes(official(content))
     with pytest.raises(DataError, match=r"mkdir"):
         load_cifar10()
     assert not (root / "touched").exists()
@@ -264,19 +280,19 @@ def test_pickles_of_python_2():
     ("change", "complaint"),
     [
         (lambda _, b: b | {b"labels": [11] * 10}, "label 11"),
-        (lambda _, b: b | {b"data": b[b"data"][:, :100]}, r"data is uint8\(10, 100\)"),
+        (lambda _, b: b | {b"data": b[b"data"][:, :100]}, r"data uint8\(10, 100\)"),
         (lambda _, b: b | {b"labels": [1]}, "1 labels for 10 pictures"),
     ],
 )
 def test_wrong_batches_are_named(root, official, change, complaint):
-    (root / cifar10.ARCHIVE.name).write_bytes(official(archive(change)))
+    (root / cifar10.RELEASE.archive.name).write_bytes(official(archive(change)))
     with pytest.raises(DataError, match=complaint) as caught:
         load_cifar10()
     assert "data_batch_1" in str(caught.value)
 
 
 def test_a_missing_batch_is_named(root, official, monkeypatch):
-    (root / cifar10.ARCHIVE.name).write_bytes(official(archive()))
+    (root / cifar10.RELEASE.archive.name).write_bytes(official(archive()))
     monkeypatch.setattr(cifar10, "TRAIN_BATCHES", ("data_batch_1", "data_batch_6"))
     with pytest.raises(DataError, match="has no data_batch_6"):
         load_cifar10()

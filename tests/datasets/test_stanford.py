@@ -21,12 +21,13 @@ from PIL import Image
 
 from helpers.datasets import (
     DataError,
+    data_source,
     download,
     load_stanford,
     resize,
     standin_stanford,
     stanford,
-    stanford_release as release,
+    stanford_release,
 )
 from helpers.session import data_directory
 from tests.download_server import DownloadServer
@@ -70,12 +71,15 @@ def root(tmp_path, monkeypatch):
 def accept(tree: Path, monkeypatch) -> None:
     """Let a tree pass for the real release, by digests computed as README describes them."""
     digests = {}
-    for kind, pattern in {"images": "*.jpg", **{k: f"*.{k}.txt" for k in release.KINDS}}.items():
+    for kind, pattern in {
+        "images": "*.jpg",
+        **{k: f"*.{k}.txt" for k in stanford_release.KINDS},
+    }.items():
         files = sorted(tree.rglob(pattern))
         lines = [f"{hashlib.md5(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files]
         digests[kind] = hashlib.md5("".join(lines).encode()).hexdigest()
     digests["horizons"] = hashlib.md5((tree / "horizons.txt").read_bytes()).hexdigest()
-    monkeypatch.setattr(release, "DIGESTS", digests)
+    monkeypatch.setattr(stanford_release, "DIGESTS", digests)
 
 
 @pytest.fixture
@@ -95,40 +99,37 @@ def test_a_matrix_is_read_exactly(matrix):
     text = standin_stanford.as_text(matrix)
     assert text == "".join(" ".join(map(str, row)) + "\n" for row in matrix).encode()
     for variant in (text, text.rstrip(), text.replace(b"\n", b" \n"), text.replace(b"\n", b"\r\n")):
-        assert np.array_equal(release.parse_matrix(variant, "layers", "x"), matrix)
+        assert np.array_equal(stanford_release.parse_matrix(variant, "layers", "x"), matrix)
+
+
+NO_NUMBERS = (b"3 x\n", b"1 2.5\n", b"1 --1\n", b"1 -\n", b"1 2-1\n", b"#1 2\n", b"\x00\x7f\n")
+TOO_LONG = b"1 12345678901234567890\n"
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (b"", "its lines hold"),
-        (b"\n", "its lines hold"),
-        (b"1 2\n3\n", r"its lines hold \[1, 2\] numbers"),
-        (b"1 2\n\n3 4\n", r"its lines hold \[0, 2\] numbers"),
-        (b"1 2\n3 x\n", "something else than whole numbers"),
-        (b"1 2.5\n", "something else than whole numbers"),
-        (b"1 --1\n", "something else than whole numbers"),
-        (b"1 -\n", "something else than whole numbers"),
-        (b"1 2-1\n", "something else than whole numbers"),
-        (b"1 +1\n", "something else than whole numbers"),
-        (b"1 1234567\n", "something else than whole numbers"),
-        (b"1\t2\n", "something else than whole numbers"),
-        (b"\x00\xff\n", "something else than whole numbers"),
+        (b"", "it is empty"),
+        (b"\n", "it is empty"),
+        (b"1 2\n3\n", "the number of columns changed from 2 to 1"),
+        (b"1 \xff\n", "ascii"),
+        *((text, "could not convert") for text in (*NO_NUMBERS, TOO_LONG)),
         (b"1 8\n", r"value 8 is not in -1\.\.7"),
+        (b"1 1234567\n", r"value 1234567 is not"),
         (b"1 -2\n", r"value -2 is not in -1\.\.7"),
         (b"1 255\n", r"value 255 is not in -1\.\.7"),
     ],
 )
 def test_a_malformed_matrix_is_an_error_that_names_the_file(text, complaint):
     with pytest.raises(DataError, match=f"^0000047.regions.txt: .*{complaint}"):
-        release.parse_matrix(text, "regions", "0000047.regions.txt")
+        stanford_release.parse_matrix(text, "regions", "0000047.regions.txt")
 
 
 def test_each_task_has_its_range():
-    assert release.parse_matrix(b"2 -1\n", "surfaces", "x").tolist() == [[2, -1]]
+    assert stanford_release.parse_matrix(b"2 -1\n", "surfaces", "x").tolist() == [[2, -1]]
     with pytest.raises(DataError, match="value 3"):
-        release.parse_matrix(b"2 3\n", "surfaces", "x")
-    assert release.parse_matrix(b"134\n", "layers", "x").tolist() == [[134]]
+        stanford_release.parse_matrix(b"2 3\n", "surfaces", "x")
+    assert stanford_release.parse_matrix(b"134\n", "layers", "x").tolist() == [[134]]
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -188,9 +189,9 @@ def test_prepared_data_needs_no_archive(root, archive, accepted, capsys):
 
 
 def test_a_lost_archive_is_named(root, archive, accepted):
-    kept = stanford._Kept(root, True)
+    prepared = stanford._Prepared(root, True)
     with pytest.raises(DataError, match=r"iccv09Data\.tar\.gz is gone"):
-        kept.jpegs()
+        prepared.jpegs()
 
 
 @pytest.mark.parametrize("options", [{"task": "horizons"}, {"split": "x"}, {"label_resize": "x"}])
@@ -248,14 +249,14 @@ def test_a_picture_that_ends_early(root, spoilt, monkeypatch):
     path.write_bytes(path.read_bytes()[:2000])
     accept(spoilt, monkeypatch)
     (root / "iccv09Data.tar.gz").write_bytes(pack(spoilt))
-    with pytest.raises(DataError, match=f"{path.name} is damaged"):
+    with pytest.raises(DataError, match=f"{path.name} can't be read"):
         load_stanford(size=SIZE)
     assert not (root / stanford.PREPARED / "images-30x40").exists()
 
 
 def test_other_contents_are_refused(root, archive):
     (root / "iccv09Data.tar.gz").write_bytes(archive)
-    with pytest.raises(DataError, match=r"20 images files are not the release's\. Delete"):
+    with pytest.raises(DataError, match=r"20 images files that are not the release's\. Delete"):
         load_stanford(size=SIZE)
 
 
@@ -272,7 +273,7 @@ def test_an_archive_of_something_else(root):
 def test_an_archive_that_ends_early(root, archive, share):
     path = root / "iccv09Data.tar.gz"
     path.write_bytes(archive[: int(share * len(archive))])
-    with pytest.raises(release.CutOffError, match=r"iccv09Data\.tar\.gz is damaged"):
+    with pytest.raises(stanford_release.CutOffError, match=r"iccv09Data\.tar\.gz is damaged"):
         load_stanford(size=SIZE)
 
 
@@ -297,18 +298,39 @@ def test_members_that_point_elsewhere_write_nothing(root, archive, tmp_path_fact
         file.addfile(link)
     path = place / "iccv09Data.tar.gz"
     path.write_bytes(buffer.getvalue())
-    assert "0000001" not in release.read(path, "images", checked=False)
+    assert "0000001" not in stanford_release.read(path, "images", checked=False)
     assert list(place.parent.rglob("*")) == [place, path]
+
+
+def test_members_of_archives_that_are_too_large_are_not_read(root, archive, monkeypatch):
+    monkeypatch.setattr(stanford_release, "LARGEST", 100)
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    with pytest.raises(DataError, match="has no images"):
+        load_stanford(size=SIZE)
+
+
+def test_a_file_of_somebody_else_is_not_called_damaged(root, archive, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "iccv09Data.tar.gz")
+
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    monkeypatch.setattr(tarfile, "open", refuse)
+    with pytest.raises(PermissionError, match=r"iccv09Data\.tar\.gz"):
+        load_stanford(size=SIZE)
 
 
 # The network
 
 
+def use_address(address, monkeypatch):
+    file = replace(stanford.RELEASE.archive, addresses=(address,))
+    monkeypatch.setattr(stanford, "RELEASE", replace(stanford.RELEASE, archive=file))
+
+
 def test_other_profiles_download_and_check_contents(root, archive, accepted, monkeypatch):
     monkeypatch.setenv("FUNNEL_PROFILE", "class")
     with DownloadServer(archive) as server:
-        file = replace(stanford.ARCHIVE, addresses=(server.address("cut-ranges"),))
-        monkeypatch.setattr(stanford, "ARCHIVE", file)
+        use_address(server.address("cut-ranges"), monkeypatch)
         assert load_stanford(size=SIZE).source == "Stanford Background"
 
 
@@ -316,11 +338,10 @@ def test_a_download_with_other_contents_is_deleted(root, archive, monkeypatch, c
     monkeypatch.setenv("FUNNEL_PROFILE", "class")
     monkeypatch.setattr(standin_stanford, "write", lambda tree, _: tree_copy(archive, tree))
     with DownloadServer(archive) as server:
-        file = replace(stanford.ARCHIVE, addresses=(server.address("ranges"),))
-        monkeypatch.setattr(stanford, "ARCHIVE", file)
+        use_address(server.address("ranges"), monkeypatch)
         assert load_stanford(size=SIZE).is_standin
-    assert "are not the release's" in capsys.readouterr().out
-    assert [path.name for path in root.iterdir()] == ["stand-in"]
+    assert "that are not the release's" in capsys.readouterr().out
+    assert {path.name for path in root.iterdir()} == {"stand-in", ".iccv09Data.tar.gz.lock"}
 
 
 def tree_copy(archive, tree):
@@ -333,12 +354,15 @@ def test_the_ci_profile_never_downloads_and_real_data_goes_first(
 ):
     monkeypatch.setattr(download, "download", lambda *_: pytest.fail("went to the network"))
     monkeypatch.setattr(standin_stanford, "write", lambda tree, _: tree_copy(archive, tree))
+    assert data_source("stanford") == "stand-in data"
+    assert list(root.iterdir()) == []
     data = load_stanford(size=SIZE)
     assert data.is_standin
     assert data.title("Scenes") == "Scenes - stand-in data"
     assert "stand-in data" in capsys.readouterr().out
     assert [path.name for path in root.iterdir()] == ["stand-in"]
     (root / "iccv09Data.tar.gz").write_bytes(archive)
+    assert data_source("stanford") == "Stanford Background"
     assert not load_stanford(size=SIZE).is_standin
 
 
@@ -424,7 +448,7 @@ def test_pictures_keep_their_centre_and_do_not_alias():
     pixels[::2] = 255
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png")
-    resized = resize.resize_picture(buffer.getvalue(), (15, 20))
+    resized = resize.resize_picture(buffer.getvalue(), (15, 20), "x.png")
     assert resized.shape == (3, 15, 20)
     assert abs(resized[:, 2:-2].astype(int) - 127).max() < 20
 
@@ -489,7 +513,7 @@ def test_the_stand_in_has_all_that_the_real_set_has(tree):
     assert {name[0] for name in names} == set("012345689")
     regions, sizes = Counter(), Counter()
     for name in names:
-        labels, surfaces, layers = (truth(tree, name, kind) for kind in release.KINDS)
+        labels, surfaces, layers = (truth(tree, name, kind) for kind in stanford_release.KINDS)
         regions.update(np.unique(labels).tolist())
         sizes[labels.shape] += 1
         known = (labels >= 0) & (surfaces >= 0)
@@ -513,13 +537,13 @@ def test_a_long_generation_shows_a_bar(tmp_path, capsys, monkeypatch):
 
 # The real set, where it is
 
-REAL = data_directory() / stanford.ARCHIVE.name
+REAL = data_directory() / stanford.RELEASE.archive.name
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="no real Stanford Background here")
 
 
 @needs_real
 def test_the_real_contents_are_the_releases():
-    release.check(REAL)
+    stanford_release.check(REAL)
 
 
 @needs_real

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def test_a_failed_rename_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(PermissionError, match="not yours"):
         storage.complete(tmp_path / "b", write("x"))
+
+
+def test_a_full_disk_is_an_error_that_names_what_was_written(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        storage.prepared_array(tmp_path / "images" / "x.npy", lambda: np.zeros(3))
+    assert "images was not written" in caught.value.__notes__[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 CHILD = """

@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from helpers.figures import classification as figures
 from helpers.figures.style import COLOURS
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
+from tests.figures.reading import dots, images, texts
 
 
 @pytest.fixture
 def pictures():
     return np.random.default_rng(0).integers(0, 256, (8, 3, 5, 6), dtype=np.uint8)
-
-
-def texts(figure: Figure) -> list[str]:
-    """Everything written in a figure, once it is drawn."""
-    figure.canvas.draw()
-    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
-
-
-def drawn(figure: Figure) -> list[np.ndarray]:
-    """The arrays of all pictures of a figure, axes by axes."""
-    return [np.asarray(image.get_array()) for axes in figure.axes for image in axes.get_images()]
-
-
-def dots(axes, colour):
-    """The points of the markers of one colour, (n, 2)."""
-    lines = [line for line in axes.lines if line.get_marker() == "o" and line.get_color() == colour]
-    return np.concatenate([line.get_xydata() for line in lines])
 
 
 # --- the data ----------------------------------------------------------------------------------
@@ -66,17 +39,6 @@ def test_each_class_has_its_own_pictures_in_its_column(pictures):
 # --- training and its result -------------------------------------------------------------------
 
 
-def test_learning_starts_untrained_and_draws_percent():
-    losses = {"relu": [2.3, 1.5, 1.2], "frelu": [2.3, 1.3, 1.1]}
-    scores = {"relu": [0.1, 0.4, 0.5], "frelu": [0.1, 0.5, 0.6]}
-    figure = figures.learning(losses, scores, "test")
-    left, right = figure.axes
-    np.testing.assert_allclose(dots(left, COLOURS["frelu"]), [[0, 2.3], [1, 1.3], [2, 1.1]])
-    np.testing.assert_allclose(dots(right, COLOURS["relu"]), [[0, 10], [1, 40], [2, 50]])
-    assert texts(figure).count(" FReLU") == 2
-    assert left.get_ylim()[0] == right.get_ylim()[0] == 0
-
-
 def test_classes_are_sorted_by_gain_with_their_standard_error():
     scores = {"relu": [0.5, 0.4, 0.0], "frelu": [0.6, 0.9, 0.0]}
     figure = figures.class_accuracy(scores, [100, 25, 0], ["ant", "bee", "cow"], "by class")
@@ -91,10 +53,10 @@ def test_classes_are_sorted_by_gain_with_their_standard_error():
     )
 
 
-def test_company_draws_middle_ninety_percent_median_and_eval_mode(pictures):
+def test_batches_have_middle_ninety_percent_median_and_eval_mode(pictures):
     varying = np.stack([np.linspace(0, 1, 101), np.linspace(1, 0, 101)], axis=1)
     steady = np.tile([0.3, 0.7], (101, 1))
-    figure = figures.company(
+    figure = figures.predictions_by_batch(
         pictures[0],
         {"relu": steady, "frelu": varying},
         {"relu": steady[0], "frelu": np.array([0.2, 0.8])},
@@ -107,7 +69,7 @@ def test_company_draws_middle_ninety_percent_median_and_eval_mode(pictures):
     assert [bar.get_width() for bar in frelu.patches] == pytest.approx([90, 90])
     np.testing.assert_allclose(dots(frelu, "black"), [[20, 0], [80, 1]])
     assert {"ant", "bee", "ReLU", "FReLU", "one"} <= set(texts(figure))
-    np.testing.assert_array_equal(drawn(figure)[0], np.moveaxis(pictures[0], 0, -1))
+    np.testing.assert_array_equal(images(figure)[0].get_array(), np.moveaxis(pictures[0], 0, -1))
 
 
 def test_predictions_name_truth_and_three_best(pictures):
@@ -125,7 +87,7 @@ def test_predictions_name_truth_and_three_best(pictures):
 def test_predictions_fill_the_last_line_as_far_as_they_go(pictures):
     probabilities = np.full((3, 4), 0.25)
     figure = figures.predictions(pictures[:3], [0, 1, 2], probabilities, "abcd", columns=2)
-    assert len(drawn(figure)) == 3
+    assert len(images(figure)) == 3
 
 
 # --- inside the funnels ------------------------------------------------------------------------
@@ -135,11 +97,11 @@ def test_windows_have_one_scale_with_zero_in_white():
     before = {"one": np.zeros((2, 3, 3)), "two": np.full((3, 3, 3), 0.1)}
     after = {"one": np.full((2, 3, 3), -0.4), "two": np.full((3, 3, 3), 0.2)}
     figure = figures.windows_before_after(before, after, "windows")
-    images = [image for axes in figure.axes for image in axes.get_images()]
-    assert [image.get_array()[0, 0] for image in images] == [0] * 2 + [-0.4] * 2 + [0.1] * 3 + [
+    drawn = images(figure)
+    assert [image.get_array()[0, 0] for image in drawn] == [0] * 2 + [-0.4] * 2 + [0.1] * 3 + [
         0.2
     ] * 3
-    assert {image.get_clim() for image in images} == {(-0.4, 0.4)}
+    assert {image.get_clim() for image in drawn} == {(-0.4, 0.4)}
     assert figures.DIVERGING(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
     assert {"one before", "two before", "after", "-0.40", "0.40", "weight"} <= set(texts(figure))
 
@@ -150,7 +112,7 @@ def test_funnel_at_work_colours_the_winner(pictures):
     figure = figures.funnel_at_work(pictures[0], x, condition, "at work")
     assert {"channel 1", "channel 2", "x", "T(x)", "who wins"} <= set(texts(figure))
     assert {"T(x) wins 25%", "T(x) wins 100%"} <= set(texts(figure))
-    winners = drawn(figure)[-2:]
+    winners = [image.get_array() for image in images(figure)[-2:]]
     vermilion = (255 * np.array(to_rgb(COLOURS["frelu"]))).round()
     is_funnel = [(winner == vermilion).all(-1).tolist() for winner in winners]
     assert is_funnel == [[[False, True], [False, False]], [[True, True], [True, True]]]
@@ -165,11 +127,3 @@ def test_winning_shares_are_percent_by_channel():
     dashes = next(line for line in left.lines if line.get_marker() == "_")
     np.testing.assert_allclose(dashes.get_ydata(), [50, 50])
     assert {"a", "b", "shares", "channel"} <= set(texts(figure))
-
-
-# --- the layer ---------------------------------------------------------------------------------
-
-
-def test_figures_do_not_import_torch():
-    code = "import sys, helpers.figures.classification; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

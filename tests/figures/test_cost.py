@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from helpers.figures import cost as figures
 from helpers.figures.style import COLOURS
+from tests.figures.reading import texts
 
 FLOORS = {
     "training": {"relu": 2.5, "mish": 2.5, "frelu": 4.0},
@@ -17,19 +16,9 @@ FLOORS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 def records(copied: float) -> list[dict]:
     ms = {"copy": 2.0, "relu": 6.0, "mish": 8.0, "copied": copied, "fast": 20.0}
     return [{"megabytes": size, "training": ms, "inference": ms} for size in (4.0, 2.0, 1.0)]
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(plt.Text)]
 
 
 def test_times_are_drawn_in_copies_with_a_row_for_each_machine():

@@ -12,12 +12,6 @@ from helpers.figures.activations import Curve
 RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 def test_each_state_has_a_row_and_each_title_a_column():
     rows = {"first": {"x": RED, "y": RED // 2}, "second": {"x": RED, "y": RED}}
     figure = lab.panel_rows(rows, {"first": ["", "a note"], "second": ["b", ""]}, {"sky": "blue"})

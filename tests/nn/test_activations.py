@@ -17,6 +17,7 @@ from helpers import (
     initialise,
     make_activation,
     naive_mish,
+    swap_activation,
 )
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -132,6 +133,9 @@ def test_an_arm_of_ones_own_is_known_everywhere():
     assert LeNet("my_leak").act1.negative_slope == 0.3
     add_activation("my_leak", lambda channels: nn.LeakyReLU(0.4))
     assert make_activation("my_leak").negative_slope == 0.4
+    assert len(swap_activation(LeNet(), "my_leak", torch.zeros(1, 3, 32, 32)).swapped) == 2
+    add_activation("my_funnel", FReLU)
+    assert len(swap_activation(LeNet(), "my_funnel", torch.zeros(1, 3, 32, 32)).swapped) == 2
     with pytest.raises(ValueError, match="belongs to the series"):
         add_activation("relu", lambda channels: nn.Identity())
 
@@ -161,6 +165,8 @@ def test_arms_of_equal_depth_share_the_first_window():
     [
         (lambda: FReLU(3, 4), "even window"),
         (lambda: FReLU(3, 0), "window is 0"),
+        (lambda: FReLU(3, (1, 3)), r"window is \(1, 3\) pixels wide and must be square"),
+        (lambda: FReLU(True), "channels=True: give the out_channels"),
         (lambda: FReLU(0), "out_channels of the convolution before"),
         (lambda: FReLU(3)(torch.zeros(2, 3)), "after flattening there is no window left"),
         (lambda: FReLU(3)(torch.zeros(2, 5, 4, 4)), r"Write FReLU\(5\)"),

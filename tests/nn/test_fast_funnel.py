@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from helpers import FReLU, LeNet, initialise, make_activation
+from helpers.nn import fast_funnel
 from helpers.nn.fast_funnel import fast_path, folded
 
 BOTH = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -53,7 +54,7 @@ def test_in_float64_it_equals_the_six_lines(layout, n, channels, height, width, 
     torch.manual_seed(n + 7 * channels + 31 * height)
     fast, plain = pair(channels, window, torch.float64)
     x = torch.randn(n, channels, height, width, dtype=torch.float64).to(memory_format=layout)
-    assert fast_path(fast.conv, fast.bn, x) == "train"
+    assert fast_path(fast.conv, fast.bn, x) is fast_funnel._train_step
     weights = torch.randn_like(x)
     seen = everything(fast, x, weights, fast)
     expected = everything(plain, x, weights, lambda x: six_lines(plain, x))
@@ -107,7 +108,7 @@ def test_folded_for_inference_it_equals_the_six_lines(layout):
     funnel.eval()
     x = torch.randn(3, 6, 20, 20).to(memory_format=layout)
     with torch.no_grad():
-        assert fast_path(funnel.conv, funnel.bn, x) == "infer"
+        assert fast_path(funnel.conv, funnel.bn, x) is fast_funnel._inference
         assert torch.allclose(funnel(x), six_lines(funnel, x), atol=1e-6, rtol=1e-6)
         weight, bias = folded(funnel.conv, funnel.bn)
         condition = nn.functional.conv2d(x, weight, bias, padding=1, groups=6)

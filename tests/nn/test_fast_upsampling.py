@@ -68,6 +68,12 @@ def test_a_hooked_convolution_is_called():
     assert seen == [1]
 
 
+def test_another_window_is_convolved_as_it_is_written():
+    conv = nn.Conv2d(3, 2, 5, padding=2)
+    x, skip = torch.randn(2, 2, 4, 6), torch.randn(2, 1, 8, 12)
+    assert torch.equal(convolve_enlarged(conv, x, skip), as_written(conv, x, skip))
+
+
 def test_few_pixels_are_enlarged_as_it_is_written(monkeypatch):
     calls = []
     monkeypatch.setattr(F, "conv_transpose2d", lambda *a, **k: calls.append(a))

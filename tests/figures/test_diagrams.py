@@ -1,15 +1,45 @@
-"""The figure of notebook 08 shows what it was given, in the colours of the series."""
+"""Diagrams show every part of a network, in the series' colours."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from helpers.figures.placements import placements
+from helpers import ACTIVATIONS
+from helpers.figures import diagrams
 from helpers.figures.style import COLOURS
+from tests.figures.reading import texts
+
+STEPS = [
+    ("image", 3, 64, 96),
+    ("down 1", 16, 64, 96),
+    ("down 2", 32, 32, 48),
+    ("bottom", 64, 16, 24),
+    ("up 1", 32, 32, 48),
+    ("last", 32, 64, 96),
+    ("head", 8, 64, 96),
+]
+
+
+def test_unet_has_a_row_for_each_size_and_its_skips():
+    figure = diagrams.unet_shapes(STEPS, "U-Net")
+    written = texts(figure)
+    assert {"64x96", "32x48", "16x24", "bottom", "64", "U-Net"} <= set(written)
+    assert written.count("64x96") == 1
+    assert diagrams._skips([0, 0, 1, 2, 1, 0, 0]) == [(1, 5), (2, 4)]
+
+
+def test_every_diagram_is_an_arm_and_shows_its_parts():
+    assert set(diagrams.WIRINGS) <= set(ACTIVATIONS)
+    figure = diagrams.arm_diagrams(diagrams.WIRINGS)
+    for axes, (arm, wiring) in zip(figure.axes, diagrams.WIRINGS.items(), strict=False):
+        written = [t.get_text() for t in axes.texts]
+        assert written == ["conv", *wiring.before, *wiring.branch, wiring.join, arm]
+        arrows = [p for p in axes.patches if type(p).__name__ == "FancyArrowPatch"]
+        assert len(arrows) == len(written) - 1 + wiring.bypass
+
 
 ARMS = {"nowhere": ["relu", "relu"], "at the end": ["relu", "frelu"]}
 SCORES = {"nowhere": [0.5, 0.6, 0.7], "at the end": [0.55, 0.66, 0.74]}
@@ -17,11 +47,10 @@ SCORES = {"nowhere": [0.5, 0.6, 0.7], "at the end": [0.55, 0.66, 0.74]}
 
 @pytest.fixture
 def panels():
-    figure = placements(ARMS, ["8\n32x32", "64\n4x4"], SCORES, "A title - stand-in data")
+    figure = diagrams.placements(ARMS, ["8\n32x32", "64\n4x4"], SCORES, "A title - stand-in data")
     assert figure.get_suptitle() == "A title - stand-in data"
     figure.canvas.draw()
-    yield figure.axes
-    plt.close(figure)
+    return figure.axes
 
 
 def test_each_place_has_its_activations_colour(panels):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
+from torch import nn
 
 from helpers import LeNet, UNet, block_shapes, initialise, parameter_count
-from helpers.nn.networks import HeConv2d
+from helpers.nn.networks import Block, HeConv2d, undisturbed
 
 
 @pytest.mark.parametrize(
@@ -15,11 +18,13 @@ from helpers.nn.networks import HeConv2d
         (lambda: LeNet(), 62_006),
         (lambda: LeNet("mish"), 62_006),
         (lambda: LeNet("frelu"), 62_248),
+        (lambda: LeNet("wide_conv"), 62_006 + 2 * (6 + 16) + (49 - 25) * (3 * 6 + 6 * 16)),
         (lambda: UNet(8), 39_353_480),
         (lambda: UNet(3), 39_353_155),
         (lambda: UNet(8, "frelu"), 39_353_480 + 66_528),
         (lambda: UNet(8, width=16), 9_843_272),
         (lambda: UNet(8, "frelu", width=16), 9_843_272 + 33_264),
+        (lambda: Block(3, 8, "wide_conv"), 3 * 8 * 25 + 8 + 2 * 8 + 2 * 8),
     ],
 )
 def test_parameters_are_the_articles(model, parameters):
@@ -33,7 +38,32 @@ def test_lenet_swaps_only_behind_convolutions():
     assert LeNet("frelu")(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("activation", ["relu", "mish", "frelu"])
+def reach(part: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Which pixels of the input change the middle pixel of the output, (H, W)."""
+    x = x.requires_grad_()
+    y = part(x)
+    y[..., y.shape[2] // 2, y.shape[3] // 2].sum().backward()
+    return x.grad.abs().sum((0, 1)) > 0
+
+
+@pytest.mark.parametrize(
+    ("part", "side"),
+    [
+        (lambda arm: nn.Sequential(*list(LeNet(arm).children())[:2]), 7),
+        (lambda arm: nn.Sequential(*list(LeNet(arm).children())[2:4]), 7),
+        (lambda arm: Block(6, 8, arm), 5),
+    ],
+)
+def test_a_wider_convolution_reaches_as_far_as_frelu(part, side):
+    torch.manual_seed(0)
+    channels = next(part("relu").parameters()).shape[1]
+    x = torch.randn(8, channels, 20, 20)
+    reached = {arm: reach(part(arm).eval(), x.clone()) for arm in ("wide_conv", "frelu", "relu")}
+    assert torch.equal(reached["wide_conv"], reached["frelu"])
+    assert reached["frelu"].sum() == side**2 > reached["relu"].sum()
+
+
+@pytest.mark.parametrize("activation", ["relu", "mish", "frelu", "wide_conv"])
 def test_unet_gives_one_logit_per_class_and_pixel(activation):
     logits = UNet(5, activation, width=2)(torch.randn(2, 3, 64, 96))
     assert logits.shape == (2, 5, 64, 96)
@@ -88,24 +118,33 @@ def test_he_normal_has_variance_two_over_fan_in():
 
 def test_block_shapes_follow_the_picture_down_and_up():
     shapes = block_shapes(UNet(8, width=2), 64, 96)
-    assert [channels for _, channels, _, _ in shapes] == [
-        2 * times for times in (1, 2, 4, 8, 16, 16, 32, 32, 32, 16, 16, 8, 4, 2, 2)
-    ] + [8]
-    assert [height for _, _, height, _ in shapes] == [
-        64,
-        32,
-        16,
-        8,
-        4,
-        4,
-        2,
-        2,
-        2,
-        4,
-        4,
-        8,
-        16,
-        32,
-        64,
-        64,
-    ]
+    channels, heights = ([shape[k] for shape in shapes] for k in (1, 2))
+    assert channels == [2, 4, 8, 16, 32, 32, 64, 64, 64, 32, 32, 16, 8, 4, 4, 8]
+    assert heights == [64, 32, 16, 8, 4, 4, 2, 2, 2, 4, 4, 8, 16, 32, 64, 64]
+
+
+def test_block_shapes_leave_the_network_as_it_was():
+    model = UNet(8, "frelu", width=2)
+    before = deepcopy(model.state_dict())
+    assert block_shapes(model, 32, 32)[8] == ("9", 64, 1, 1)  # too small for BatchNorm in training
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(layer._forward_hooks for layer in model.modules())
+
+
+def test_undisturbed_restores_modes_hooks_and_generators_after_an_error():
+    model = LeNet()
+    model.act1.eval()
+    hook, state = model.conv1.register_forward_hook(lambda *_: None), torch.get_rng_state()
+    seen = []
+    model.conv1.register_forward_pre_hook(
+        lambda layer, _: seen.append((layer.training, torch.is_grad_enabled(), torch.rand(1)))
+    )
+    with pytest.raises(RuntimeError), undisturbed(model, [hook]):
+        model(torch.zeros(1, 3, 8, 8))
+    assert seen[0][:2] == (False, False)
+    assert model.training
+    assert model.conv1.training
+    assert not model.act1.training
+    assert not model.conv1._forward_hooks
+    assert torch.equal(torch.get_rng_state(), state)

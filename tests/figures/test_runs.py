@@ -1,52 +1,55 @@
-"""Figures of many runs: they show what they were given, and all of it."""
+"""Figures of runs show what they were given, and all of it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
 
-from helpers import ACTIVATIONS
-from helpers.figures import evidence
+from helpers.figures import runs
+from helpers.figures.panels import FAINT, INK
 from helpers.figures.style import COLOURS
+from tests.figures.reading import dots, texts
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
+def test_learning_starts_untrained_and_draws_percent():
+    losses = {"relu": [2.3, 1.5, 1.2], "frelu": [2.3, 1.3, 1.1]}
+    scores = {"relu": [0.1, 0.4, 0.5], "frelu": [0.1, 0.5, 0.6]}
+    figure = runs.learning(losses, scores, "test")
+    left, right = figure.axes
+    np.testing.assert_allclose(dots(left, COLOURS["frelu"]), [[0, 2.3], [1, 1.3], [2, 1.1]])
+    np.testing.assert_allclose(dots(right, COLOURS["relu"]), [[0, 10], [1, 40], [2, 50]])
+    assert texts(figure).count(" FReLU") == 2
+    assert left.get_ylim()[0] == right.get_ylim()[0] == 0
 
 
-def texts(figure) -> list[str]:
-    return [t.get_text() for axes in figure.axes for t in axes.texts]
+def test_training_curves_mark_the_kept_epoch():
+    figure = runs.training_curves([2, 1, 0.5], [2, 1.5, 1.6], [0.1, 0.31, 0.3], 2, "FReLU")
+    assert {"training", "validation", "kept: epoch 2, 31.0 %", "FReLU"} <= set(texts(figure))
+    iou = figure.axes[1].lines[0]
+    np.testing.assert_allclose(iou.get_xydata(), [[1, 10], [2, 31], [3, 30]])
 
 
-def test_every_diagram_is_an_arm_and_shows_its_parts():
-    assert set(evidence.WIRINGS) <= set(ACTIVATIONS)
-    figure = evidence.arm_diagrams(evidence.WIRINGS)
-    for axes, (arm, wiring) in zip(figure.axes, evidence.WIRINGS.items(), strict=False):
-        written = [t.get_text() for t in axes.texts]
-        assert written == ["conv", *wiring.before, *wiring.branch, wiring.join, arm]
-        arrows = [p for p in axes.patches if type(p).__name__ == "FancyArrowPatch"]
-        assert len(arrows) == len(written) - 1 + wiring.bypass
+def test_training_curves_without_epochs():
+    figure = runs.training_curves([], [], [])
+    assert not any("kept" in text for text in texts(figure))
 
 
 def test_every_run_is_a_dot_in_its_arms_colour():
     scores = {"relu": [54.0, 55.0, 56.0], "bn_relu": [59.0, 60.0]}
-    figure = evidence.runs_by_arm(scores, {"relu": (54.1, 55.9), "bn_relu": (58, 61)}, "title")
+    figure = runs.runs_by_arm(scores, {"relu": (54.1, 55.9), "bn_relu": (58, 61)}, "title")
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [sorted(line.get_xdata()) for line in dots] == list(scores.values())
-    assert [line.get_color() for line in dots] == [COLOURS["relu"], evidence.INK]
+    assert [line.get_color() for line in dots] == [COLOURS["relu"], INK]
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert rows == ["ReLU (3)", "bn_relu (2)"]
 
 
 def test_differences_stand_on_one_axis_with_their_words():
     rows = [
-        evidence.Difference("a - b", 6.0, 5.0, 7.0, "matters"),
-        evidence.Difference("c - b", 0.1, -0.4, 0.6, "does not matter"),
+        runs.Difference("a - b", 6.0, 5.0, 7.0, "matters"),
+        runs.Difference("c - b", 0.1, -0.4, 0.6, "does not matter"),
     ]
-    figure = evidence.difference_axis(rows, 1.0, "points", "title")
+    figure = runs.difference_axis(rows, 1.0, "points", "title")
     axes = figure.axes[0]
     spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 3]
     assert [tuple(span) for span in spans] == [(5.0, 7.0), (-0.4, 0.6)]
@@ -56,7 +59,7 @@ def test_differences_stand_on_one_axis_with_their_words():
 
 
 def test_pairs_with_the_other_sign_are_counted_and_red():
-    figure = evidence.pairs_of_runs([3.0, 2.0, 1.0, -1.0], "difference", "title")
+    figure = runs.pairs_of_runs([3.0, 2.0, 1.0, -1.0], "difference", "title")
     bars = {}
     for patch in figure.axes[0].patches:
         bars[patch.get_facecolor()[:3]] = (
@@ -66,9 +69,9 @@ def test_pairs_with_the_other_sign_are_counted_and_red():
 
 
 def test_the_band_reaches_from_the_least_to_the_largest_run():
-    runs = np.array([[2.0, 1.0], [2.4, 1.2], [2.2, 1.4]])
-    recorded = {"relu": runs, "frelu": runs - 0.5}
-    figure = evidence.loss_over_band(recorded, {"relu": [2.1, 1.1]}, 2000, "title")
+    three = np.array([[2.0, 1.0], [2.4, 1.2], [2.2, 1.4]])
+    recorded = {"relu": three, "frelu": three - 0.5}
+    figure = runs.loss_over_band(recorded, {"relu": [2.1, 1.1]}, 2000, "title")
     left, right = figure.axes
     band = left.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (1.0, 2.4)
@@ -78,7 +81,7 @@ def test_the_band_reaches_from_the_least_to_the_largest_run():
 
 def test_each_rate_has_its_runs():
     scores = {"relu": [[50.0, 52.0], [54.0, 56.0]]}
-    figure = evidence.score_by_rate([1e-3, 1e-2], scores, "title")
+    figure = runs.score_by_rate([1e-3, 1e-2], scores, "title")
     mean, dots = figure.axes[0].lines
     assert list(mean.get_ydata()) == [51.0, 55.0]
     assert list(dots.get_xdata()) == [1e-3, 1e-3, 1e-2, 1e-2]
@@ -86,7 +89,7 @@ def test_each_rate_has_its_runs():
 
 def test_each_class_has_its_runs_and_mountain_stands_apart():
     scores = {"relu": [[50.0, 10.0], [52.0, 20.0]], "frelu": [[55.0, 5.0]]}
-    axes = evidence.class_scores(scores, ("sky", "mountain"), "mountain", "title").axes[0]
+    axes = runs.class_scores(scores, ("sky", "mountain"), "mountain", "title").axes[0]
     dots = [line for line in axes.lines if len(line.get_xdata())]
     assert [list(line.get_ydata()) for line in dots] == [[50, 10, 52, 20], [55, 5]]
     assert max(dots[0].get_xdata()[:1]) < min(dots[1].get_xdata()[:1])
@@ -98,21 +101,21 @@ def test_each_class_has_its_runs_and_mountain_stands_apart():
 
 def test_a_score_over_epochs_has_every_run_and_the_other_means_faint():
     curves = {"relu": [[10.0, 20.0], [20.0, 30.0]], "frelu": [[30.0, 40.0]]}
-    left, right = evidence.score_over_epochs(curves, "mean IoU", "title").axes
+    left, right = runs.score_over_epochs(curves, "mean IoU", "title").axes
     assert [list(line.get_ydata()) for line in left.lines] == [
         [15, 25],
         [30, 40],
         [10, 20],
         [20, 30],
     ]
-    assert [line.get_color() for line in left.lines][1] == evidence.FAINT
+    assert [line.get_color() for line in left.lines][1] == FAINT
     assert left.get_title() == "ReLU, 2 runs"
     assert len(right.lines) == 3
 
 
 def test_losses_by_setting_are_means_over_runs_training_dashed():
     relu = [[[1.0, 0.5], [3.0, 0.7]], [[2.0, 1.0], [2.0, 2.0]]]
-    left, right = evidence.losses_by_setting({"augmented": {"relu": relu}, "plain": {}}, "t").axes
+    left, right = runs.losses_by_setting({"augmented": {"relu": relu}, "plain": {}}, "t").axes
     training, validation = left.lines
     assert training.get_ydata() == pytest.approx([2.0, 0.6])
     assert validation.get_ydata() == pytest.approx([2.0, 1.5])

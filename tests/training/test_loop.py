@@ -69,6 +69,8 @@ def test_it_learns_and_says_what_happened():
     model, data = fresh_lenet(), toy_pictures()
     history = fit(model, data, data, small_recipe(epochs=6), progress=False)
     assert (history.ended, history.epochs, history.steps) == ("finished", 6, 48)
+    by_epoch = np.reshape(history.step_loss, (6, 8)).mean(1)
+    assert history.train_loss == pytest.approx(by_epoch)
     assert history.train_loss[-1] < 0.5 * history.train_loss[0]
     assert history.validation_score[-1] > 0.9
     assert "6 epochs, 48 steps" in str(history)
@@ -88,7 +90,9 @@ def test_the_same_seed_gives_the_same_digits_and_another_seed_another_order():
 def test_data_order_is_the_same_for_every_arm(monkeypatch):
     seen = []
     monkeypatch.setattr(
-        training._Run, "_step", lambda self, images, *_: seen.append(images.sum().item()) or 1.0
+        training._Training,
+        "_step",
+        lambda self, images, *_: seen.append(images.sum().item()) or 1.0,
     )
     for activation in ("relu", "frelu"):
         fit(LeNet(activation), toy_pictures(), None, small_recipe(), progress=False)
@@ -112,22 +116,22 @@ def test_a_killed_run_resumes_to_the_result_of_an_unbroken_one(
     data, unbroken, broken = toy_pictures(), fresh_lenet(), fresh_lenet()
     whole = fit(unbroken, data, data, recipe, progress=False)
 
-    real = training._Run.epoch
+    real = training._Training.epoch
 
     def killed(run, *arguments):
         if run.history.epochs == stop_after:
             raise SystemExit  # as good as kill -9: nothing of fit's own runs after it
         real(run, *arguments)
 
-    monkeypatch.setattr(training._Run, "epoch", killed)
+    monkeypatch.setattr(training._Training, "epoch", killed)
     with pytest.raises(SystemExit):
         fit(broken, data, data, recipe, checkpoint=tmp_path / "run.pt", progress=False)
-    monkeypatch.setattr(training._Run, "epoch", real)
-    resumed = initialise(LeNet("frelu"), 99)
+    monkeypatch.setattr(training._Training, "epoch", real)
+    resumed = fresh_lenet()
     rest = fit(resumed, data, data, recipe, checkpoint=tmp_path / "run.pt", progress=False)
     assert rest.train_loss == whole.train_loss
     assert rest.validation_score == whole.validation_score
-    assert rest.steps == whole.steps
+    assert rest.step_loss == whole.step_loss
     assert all(map(torch.equal, weights_of(resumed), weights_of(unbroken)))
     assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
 
@@ -136,7 +140,7 @@ def test_a_finished_checkpoint_is_loaded_and_not_trained_again(tmp_path, monkeyp
     data, path = toy_pictures(), tmp_path / "run.pt"
     model = fresh_lenet()
     fit(model, data, data, small_recipe(keep="best_score"), checkpoint=path, progress=False)
-    monkeypatch.setattr(training._Run, "_step", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(training._Training, "_step", lambda *_: pytest.fail("trained again"))
     again = fresh_lenet()
     history = fit(
         again, data, data, small_recipe(keep="best_score"), checkpoint=path, progress=False
@@ -148,23 +152,70 @@ def test_a_finished_checkpoint_is_loaded_and_not_trained_again(tmp_path, monkeyp
     assert all(map(torch.equal, weights_of(other), weights_of(model)))
 
 
+def other_pixel(data: Toy) -> Toy:
+    images = data.images.clone()
+    images[0, 0, 0, 0] += 1
+    return Toy(images, data.labels)
+
+
+class Named(LeNet):
+    """Layers may bear the same names and compute another function."""
+
+    def forward(self, x):
+        return super().forward(x).abs()
+
+
+Named.__name__ = "LeNet"
+
+
 @pytest.mark.parametrize(
     ("changes", "names"),
-    [({"recipe": small_recipe(learning_rate=0.5)}, "learning_rate"), ({"seed": 7}, "seed")],
+    [
+        ({"recipe": small_recipe(epochs=1, learning_rate=0.5)}, "learning_rate"),
+        ({"seed": 7}, "seed"),
+        ({"train": other_pixel(toy_pictures())}, "training part"),
+        ({"validation": other_pixel(toy_pictures())}, "validation part"),
+        ({"model": lambda: LeNet("mish")}, "network, first logits"),
+        ({"model": lambda: initialise(LeNet("relu"), 1)}, "first logits"),
+        ({"model": lambda: initialise(Named("relu"), 0)}, "first logits"),
+    ],
 )
 def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path, changes, names):
-    data, path = toy_pictures(), tmp_path / "run.pt"
-    asked = {"recipe": small_recipe(), "seed": 0}
-    fit(fresh_lenet(), data, None, **asked, checkpoint=path, progress=False)
-    with pytest.raises(ValueError, match=f"another {names}"):
-        fit(fresh_lenet(), data, None, **(asked | changes), checkpoint=path, progress=False)
+    data = toy_pictures()
+    asked = {"model": lambda: initialise(LeNet("relu"), 0), "train": data, "validation": data}
+    asked |= {"recipe": small_recipe(epochs=1), "seed": 0}
+
+    def train(model, **settings):
+        fit(model(), **settings, checkpoint=tmp_path / "run.pt", progress=False)
+
+    train(**asked)
+    with pytest.raises(ValueError, match=f"another {names}:"):
+        train(**asked | changes)
 
 
-def test_a_checkpoint_of_another_activation_is_refused_even_where_the_weights_would_fit(tmp_path):
-    data, path = toy_pictures(), tmp_path / "run.pt"
-    fit(LeNet("relu"), data, None, small_recipe(), checkpoint=path, progress=False)
-    with pytest.raises(ValueError, match="another network"):
-        fit(LeNet("mish"), data, None, small_recipe(), checkpoint=path, progress=False)
+def test_a_checkpoint_of_another_number_format_is_refused(tmp_path, monkeypatch):
+    data, path = toy_pictures(8), str(tmp_path / "run.pt")
+    fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+    monkeypatch.setattr(training, "precision", lambda *_: "bfloat16 autocast")
+    with pytest.raises(ValueError, match="another precision:"):
+        fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a checkpoint", "cut", "foreign"])
+def test_a_damaged_checkpoint_is_set_aside_and_training_begins_again(tmp_path, capsys, content):
+    data, path = toy_pictures(8), tmp_path / "run.pt"
+    unbroken = fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+    if content == "foreign":
+        torch.save(fresh_lenet().state_dict(), path)
+    else:
+        path.write_bytes(path.read_bytes()[:9000] if content == "cut" else content)
+    with pytest.raises(ValueError, match=r"checkpoint run.pt is damaged"):
+        load_weights(fresh_lenet(), path)
+    again = fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+    assert again.step_loss == unbroken.step_loss
+    assert "run.pt is damaged" in (said := capsys.readouterr().out)
+    assert "now called run.pt.damaged" in said
+    assert {one.name for one in tmp_path.iterdir()} == {"run.pt", "run.pt.damaged"}
 
 
 def test_a_missing_checkpoint_says_where_it_comes_from(tmp_path):
@@ -175,22 +226,24 @@ def test_a_missing_checkpoint_says_where_it_comes_from(tmp_path):
 def test_a_failed_save_keeps_the_old_checkpoint_and_leaves_nothing_half_written(
     tmp_path, monkeypatch
 ):
-    path = tmp_path / "run.pt"
-    training.save_atomically({"epoch": 1}, path)
+    data, path = toy_pictures(8), tmp_path / "run.pt"
+    fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+    before = path.read_bytes()
 
     def full_disk(state, part):
         part.write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
+    monkeypatch.setattr(training._Training, "resume", lambda *_: None)
     with pytest.raises(OSError, match="No space"):
-        training.save_atomically({"epoch": 2}, path)
-    assert torch.load(path, weights_only=True) == {"epoch": 1}
+        fit(fresh_lenet(), data, None, small_recipe(), checkpoint=path, progress=False)
+    assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_ctrl_c_gives_back_the_history_and_a_usable_network(monkeypatch, capsys):
-    model, data, real = fresh_lenet(), toy_pictures(), training._Run._step
+    model, data, real = fresh_lenet(), toy_pictures(), training._Training._step
     steps = iter(range(1000))
 
     def interrupted(run, *arguments):
@@ -198,7 +251,7 @@ def test_ctrl_c_gives_back_the_history_and_a_usable_network(monkeypatch, capsys)
             raise KeyboardInterrupt
         return real(run, *arguments)
 
-    monkeypatch.setattr(training._Run, "_step", interrupted)
+    monkeypatch.setattr(training._Training, "_step", interrupted)
     history = fit(model, data, data, small_recipe(), progress=False)
     assert (history.ended, history.epochs) == ("interrupted", 1)
     assert "Stopped by hand in epoch 2" in capsys.readouterr().out
@@ -261,6 +314,20 @@ def test_the_kept_epoch_is_the_best_on_validation(monkeypatch):
     assert torch.equal(model.fc3.bias, kept_weights[1])
 
 
+@pytest.mark.parametrize("keep", ["least_loss", "best_score"])
+def test_an_epoch_without_a_finite_mark_is_never_kept_nor_in_the_way(monkeypatch, keep):
+    marks = iter([float("nan"), 0.5, float("nan")])
+
+    def seen(*_):
+        mark = next(marks)
+        return prediction.Evaluation(mark, mark, torch.zeros(2, 2))
+
+    monkeypatch.setattr(training, "evaluate", seen)
+    data = toy_pictures(8)
+    history = fit(fresh_lenet(), data, data, small_recipe(keep=keep), progress=False)
+    assert history.kept_epoch == 2
+
+
 def test_choosing_an_epoch_needs_a_validation_part():
     with pytest.raises(ValueError, match=r"keep='best_score'.*validation part"):
         fit(fresh_lenet(), toy_pictures(), None, small_recipe(keep="best_score"))
@@ -278,12 +345,69 @@ def test_a_unet_learns_by_both_recipes_and_ignores_unknown_pixels(recipe):
 
 def test_unknown_pixels_dilute_article_bs_loss_and_not_the_fair_one():
     logits, labels = torch.zeros(1, 2, 2, 2), torch.tensor([[[0, 1], [-1, -1]]])
-    fair = prediction._loss(logits, labels, small_recipe())
-    article = prediction._loss(logits, labels, small_recipe(unknown_dilutes=True))
-    assert fair.item() == pytest.approx(np.log(2))
-    assert article.item() == pytest.approx(np.log(2) / 2)
-    nothing = prediction._loss(logits, torch.full((1, 2, 2), -1), small_recipe())
-    assert nothing.item() == 0
+
+    def mean(recipe):
+        total, count = prediction.summed_loss(logits, labels, recipe)
+        return (total / count).item()
+
+    assert mean(small_recipe()) == pytest.approx(np.log(2))
+    assert mean(small_recipe(unknown_dilutes=True)) == pytest.approx(np.log(2) / 2)
+
+
+def test_a_batch_of_unknown_labels_teaches_nothing_and_breaks_nothing():
+    data = toy_pictures()
+    data.labels[:60] = prediction.UNKNOWN  # batches of 8: some have no label
+    history = fit(fresh_lenet(), data, data, small_recipe(), progress=False)
+    assert 0 in history.step_loss
+    assert evaluate(fresh_lenet(), data, small_recipe()).matrix.sum() == 4
+
+
+def test_the_loss_of_a_part_does_not_depend_on_its_batches():
+    data, model = toy_scenes(20), initialise(UNet(2, width=2), 0)
+    for recipe in (small_recipe(), small_recipe(unknown_dilutes=True)):
+        seen = evaluate(model, data, recipe)
+        total, count = prediction.summed_loss(
+            predict(model, data.images, recipe), data.labels, recipe
+        )
+        assert seen.loss == pytest.approx((total / count).item(), rel=1e-6)
+
+
+def test_of_nothing_known_there_is_no_score_and_no_training():
+    data, recipe = toy_scenes(2), small_recipe(unknown_dilutes=True)
+    nothing = Toy(data.images, torch.full_like(data.labels, prediction.UNKNOWN))
+    model = initialise(UNet(2, width=2), 0)
+    with pytest.warns(RuntimeWarning, match="mean over nothing"):
+        seen = evaluate(model, nothing, recipe)
+    assert np.isnan([seen.loss, seen.score]).all()
+    for parts in ((nothing, None), (data, nothing)):
+        with pytest.raises(ValueError, match="all labels of a part are unknown"):
+            fit(model, *parts, recipe, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"images": toy_pictures(4).images / 255}, r"images are torch.float32 .*divides by 255"),
+        ({"images": toy_pictures(4).images.to(torch.int16)}, "images are torch.int16"),
+        ({"images": toy_pictures(4).images[:, :1]}, r"shape \(4, 1, 32, 32\)"),
+        ({"images": toy_pictures(4).images.permute(0, 2, 3, 1)}, r"pass .*\(N, 3, H, W\)"),
+        ({"images": toy_pictures(4).images.numpy()}, "images are .*ndarray"),
+        ({"labels": torch.tensor([0.0, 1.9, 0.0, 1.0])}, "labels hold torch.float32: pass integer"),
+        ({"labels": torch.zeros(5).long()}, r"labels of shape \(5,\) do not fit"),
+        ({"labels": torch.zeros(4, 16, 16).long()}, "do not fit images"),
+    ],
+)
+def test_a_part_of_another_kind_is_refused_at_the_entry(wrong, says):
+    part = dataclasses.replace(toy_pictures(4), **wrong)
+    with pytest.raises(ValueError, match=says):
+        fit(LeNet(), part, None, small_recipe(), progress=False)
+    with pytest.raises(ValueError, match=says):
+        fit(LeNet(), toy_pictures(4), part, small_recipe(), progress=False)
+    with pytest.raises(ValueError, match=says):
+        evaluate(LeNet(), part, small_recipe())
+    if "images" in wrong:
+        with pytest.raises(ValueError, match=says):
+            predict(LeNet(), part.images, small_recipe())
 
 
 def test_predicting_in_train_mode_changes_the_answer_and_not_the_network():
@@ -302,12 +426,17 @@ def test_article_b_reads_blue_first():
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
-    [({"optimiser": "sdg"}, "known: sgd"), ({"schedule": "cosine"}, "known: constant")],
+    ("setting", "known"), [("optimiser", "sgd"), ("schedule", "constant"), ("keep", "last")]
 )
-def test_an_unknown_optimiser_or_schedule_lists_the_known_ones(changes, says):
-    with pytest.raises(ValueError, match=says):
-        fit(fresh_lenet(), toy_pictures(), None, small_recipe(**changes), progress=False)
+def test_an_unknown_word_in_a_recipe_lists_the_known_ones(setting, known):
+    with pytest.raises(ValueError, match=f"No {setting} is called 'best'; known: {known}"):
+        small_recipe(**{setting: "best"})
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam_amsgrad", "adamw"])
+def test_every_optimiser_decays_weights_as_the_recipe_says(optimiser):
+    made = recipes.make_optimiser(LeNet(), small_recipe(optimiser=optimiser, weight_decay=0.25))
+    assert made.param_groups[0]["weight_decay"] == 0.25
 
 
 def test_the_thread_count_is_given_back():
@@ -325,16 +454,14 @@ def test_bf16_is_used_only_where_asked_for_and_supported(monkeypatch):
     assert prediction.precision(small_recipe(bf16=True), cpu) == "float32"
 
 
-def test_a_slow_machine_is_told_once_what_awaits_and_a_quick_one_is_not(capsys, monkeypatch):
-    def run(seconds_per_step, total):
-        clock = iter(range(10_000))
-        monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock) * seconds_per_step)
-        bar, estimate = training.tqdm(total=total), training._Estimate()
-        for _ in range(50):
-            bar.update()
-            estimate.look(bar)
-        bar.close()
+def test_the_time_left_is_said_once_where_it_is_over_a_minute(capsys, monkeypatch):
+    def run(seconds_per_look, epochs):
+        clock = iter(range(100_000))
+        monkeypatch.setattr(training.time, "perf_counter", lambda: next(clock) * seconds_per_look)
+        monkeypatch.setattr(training._Training, "_step", lambda *_: 1.0)
+        fit(LeNet(), toy_pictures(64), None, small_recipe(epochs=epochs))
         return capsys.readouterr().out
 
-    assert run(1.0, total=600).count("about 10 more minutes") == 1
-    assert "minutes" not in run(1.0, total=60)
+    assert run(1.0, epochs=76).count("about 13 more minutes") == 1
+    assert run(20.0, epochs=4).count("about 21 more minutes") == 1  # by the pace of one slow step
+    assert "minutes" not in run(1.0, epochs=5)

@@ -270,6 +270,15 @@ def test_many_classes_are_counted_alike(classes, pixels):
     assert np.array_equal(confusion_matrix(prediction, target, classes).numpy(), expected)
 
 
+@pytest.mark.parametrize("classes", [15, 16, 21, 255])
+def test_255_is_unknown_in_a_mask_of_bytes(classes):
+    target = np.array([[0, 255, 14], [255, 3, 3]], np.uint8)
+    prediction = np.array([[0, 1, 14], [2, 3, 4]])
+    matrix = confusion_matrix(prediction, target, classes, ignore_index=255)
+    assert matrix.sum() == 4
+    assert [matrix[0, 0], matrix[14, 14], matrix[3, 3], matrix[3, 4]] == [1, 1, 1, 1]
+
+
 def test_inputs_are_left_alone_and_may_have_strides():
     target = torch.arange(24).reshape(4, 6).remainder(3).T
     prediction = target.clone()
