@@ -180,7 +180,7 @@ def test_a_comparison_is_over_common_seeds_in_points():
         [expected.mean, expected.low, expected.high]
     )
     assert one.p == one.p_holm == pytest.approx(2 / 64)
-    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.deviation, 6))
+    assert one.detectable == pytest.approx(intervals.detectable_difference(expected.std, 6))
 
 
 def test_comparisons_made_together_are_corrected_together_and_keep_their_questions():
