@@ -126,6 +126,10 @@ class PoolFunnel(nn.Module):
         """T(x), the pooled neighbourhood, normalised. Shape of `x`."""
         return self.bn(self.pool(x))
 
+    def combine(self, x: Tensor, condition: Tensor) -> Tensor:
+        """max(x, T(x)), for T(x) that is given, as the funnel lab does. Shape of both."""
+        return torch.maximum(x, condition)
+
     def forward(self, x: Tensor) -> Tensor:
         """max(x, T(x)). Shape of `x`."""
         _check_input(self, x, self.bn.num_features)

@@ -15,6 +15,9 @@ def import_torchvision() -> ModuleType:
     operators' declarations. Making them lets transforms, grids, drawing and models work; the
     operators themselves, torchvision.io and detection stay out of reach. A matching pair needs
     nothing, and would abort the process if its operators were declared before it declares them.
+
+    >>> import_torchvision().__name__
+    'torchvision'
     """
     try:
         import torchvision

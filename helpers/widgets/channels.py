@@ -24,7 +24,7 @@ from ..nn.networks import LeNet
 from ..session import current_profile, data_directory
 from ..training.prediction import standardise
 from ..training.recipes import tutorial_recipe
-from . import png, records
+from . import png
 from .fields import colour_photograph
 from .shell import (
     Lab,
@@ -60,7 +60,7 @@ class State:
 
 @dataclass(frozen=True)
 class Network:
-    """What is looked through, and at: a LeNet with FReLU, pictures (N, 3, 32, 32) uint8."""
+    """A LeNet with FReLU, pictures (N, 3, 32, 32) uint8, and what each shows."""
 
     net: LeNet
     images: Tensor
@@ -75,7 +75,7 @@ class Network:
 
 
 @torch.no_grad()
-def answers(network: Network, state: State) -> tuple[Array, Array, Array]:
+def branches(network: Network, state: State) -> tuple[Array, Array, Array]:
     """One channel's x, T(x) and FReLU(x), each (h, w): 28 x 28 in layer 1, 10 x 10 in layer 2.
 
     Pixels are scaled as in the tutorial's recipe; the network is in eval mode.
@@ -101,28 +101,22 @@ def limit_of(x: Array, condition: Array) -> float:
 
 def panels(network: Network, state: State) -> dict[str, NDArray[np.uint8]]:
     """The six panels as colours, {title: (SIDE, SIDE, 3)}; all but the first on one scale."""
-    x, condition, y = answers(network, state)
-    limit, colours = limit_of(x, condition), png.signed_palette()
+    x, condition, y = branches(network, state)
+    limit = limit_of(x, condition)
     parts = [png.signed_indices(part, limit) for part in (x, condition, np.maximum(x, 0), y)]
     parts.append(png.branch_indices(x, condition))
-    times = SIDE // len(x)
-    drawn = [png.enlarged(png.colours_of(part, colours), times) for part in parts]
-    return dict(zip(PANELS, [_picture(network, state), *drawn], strict=True))
+    coloured = [png.colours_of(part, png.signed_palette()) for part in parts]
+    panels = [network.images[state.image].permute(1, 2, 0).contiguous().numpy(), *coloured]
+    return dict(zip(PANELS, map(_enlarged, panels), strict=True))
 
 
-def _picture(network: Network, state: State) -> NDArray[np.uint8]:
-    pixels = network.images[state.image].permute(1, 2, 0).contiguous().numpy()
+def _enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.NEAREST))
-
-
-def picture(network: Network, state: State) -> bytes:
-    """The six panels in a row, as a PNG of the SCREEN's size."""
-    return png.encode_colours(list(panels(network, state).values()), GAP)
 
 
 def words(network: Network, state: State) -> str:
     """What is set and seen, as HTML to read aloud."""
-    x, condition, _ = answers(network, state)
+    x, condition, _ = branches(network, state)
     share, cut = branch_shares(x, condition)["T"], float(np.mean(x < 0))
     apart = float(np.mean((condition > x) != (x < 0)))
     return (
@@ -135,24 +129,24 @@ def words(network: Network, state: State) -> str:
     )
 
 
-# --- the shell --------------------------------------------------------------------------------
+# --- the widget -------------------------------------------------------------------------------
 
 GROUPS = ({"picture": ("image",)}, {"channel": ("layer", "channel")})
-NO_NETWORK = (
-    "No trained LeNet is recorded here, so there is nothing to look through. Train one in this "
-    "notebook and pass it: channel_look(net, images)."
+TITLES = heads(
+    *PANELS[:-1],
+    f"{swatch(BRANCH_COLOURS['T'], 'T(x) wins')} {swatch(BRANCH_COLOURS['x'], 'x wins')}",
 )
 
 
 def network(
-    net: LeNet | None, images: Tensor | None, names: Sequence[str] | None
+    net: LeNet | None, images: Tensor | None, names: Sequence[str] | None = None
 ) -> Network | None:
     """What is given, and what is recorded or prepared for what is not; None without a network.
 
     The network is copied: it stays in the mode, and on the device, in which the reader has it.
     Raises ValueError for one without FReLU.
     """
-    net = records.lenet("frelu") if net is None else deepcopy(net)
+    net = _recorded() if net is None else deepcopy(net)
     if net is None:
         return None
     if not isinstance(net.act1, FReLU):
@@ -162,6 +156,13 @@ def network(
     images = images[:OFFERED]
     names = names[:OFFERED] if names else ["as given"] * len(images)
     return Network(net.cpu().eval(), images, names)
+
+
+def _recorded() -> LeNet | None:
+    from ..experiments import recorded_lenet  # slow to import, and few widgets need it
+
+    with torch.random.fork_rng(devices=[]):  # a network's first weights disturb no seed
+        return recorded_lenet("frelu")
 
 
 def _prepared_pictures() -> tuple[Tensor, list[str]]:
@@ -176,28 +177,16 @@ def _prepared_pictures() -> tuple[Tensor, list[str]]:
 
 
 def build(
-    net: LeNet | None = None,
-    images: Tensor | None = None,
-    names: Sequence[str] | None = None,
+    found: Network,
     image: int = 0,
     layer: int = 1,
     channel: int = 1,
     show: Collection[str] | None = None,
-) -> Lab | None:
-    """The widget without a page: see `channel_look`; None without a network."""
-    found = network(net, images, names)
-    return found and _lab(found, opening(found, image, layer, channel), show)
-
-
-def opening(found: Network, image: int, layer: int, channel: int) -> State:
-    """The state in which the widget opens. Raises ValueError for what the network has not."""
+) -> Lab:
+    """The widget without a page: see `channel_look`."""
     checked("image", image, range(len(found.images)))
     checked("layer", layer, (1, 2))
     checked("channel", channel, range(1, found.channels(layer) + 1))
-    return State(image, layer, channel)
-
-
-def _lab(found: Network, start: State, show: Collection[str] | None) -> Lab:
     layers = [("1, after conv1", 1), ("2, after conv2", 2)]
     controls = {
         "image": whole_slider("picture", (0, len(found.images) - 1), "Which test picture"),
@@ -207,45 +196,36 @@ def _lab(found: Network, start: State, show: Collection[str] | None) -> Lab:
 
     def see(values: dict[str, Any]) -> Seen:
         state = State(**values)
-        return Seen(picture(found, state), words(found, state), TITLES)
-
-    lab = Lab("channels", controls, GROUPS, see, SCREEN, show)
+        row = png.encode_colours(list(panels(found, state).values()), GAP)
+        return Seen(row, words(found, state), TITLES)
 
     def fit_layer() -> None:
         controls["channel"].max = found.channels(controls["layer"].value)
 
+    lab = Lab("channels", controls, GROUPS, see, SCREEN, show)
     lab.when("layer", fit_layer)
-    return lab.open(**vars(start))
-
-
-TITLES = heads(
-    *PANELS[:-1],
-    f"{swatch(BRANCH_COLOURS['T'], 'T(x) wins')} {swatch(BRANCH_COLOURS['x'], 'x wins')}",
-)
+    return lab.open(image=image, layer=layer, channel=channel)
 
 
 def twin(found: Network, start: State) -> Figure:
     """Four channels of the picture, by the functions that the live widget calls."""
-    states = [State(start.image, layer, channel) for layer in (1, 2) for channel in (1, 2)]
-    if start not in states:
-        states[0] = start
+    others = [State(start.image, layer, channel) for layer in (1, 2) for channel in (1, 2)]
+    states = others if start in others else [start, *others[1:]]
     rows, notes = {}, {}
     for state in states:
         name = f"layer {state.layer},\nchannel {state.channel}"
         rows[name] = panels(found, state)
-        x, condition, _ = answers(found, state)
+        x, condition, _ = branches(found, state)
         wins = f"T(x) wins {branch_shares(x, condition)['T']:.0%}"
         notes[name] = [found.names[state.image], "", "", "", "", wins]
     return panel_rows(rows, notes)
 
 
-def alt(found: Network, start: State) -> str:
-    """The twin's alternative text."""
-    return (
-        f"Four channels of a trained LeNet looking at a picture ({found.names[start.image]}): the "
-        "picture, the convolution's answer x, T(x), ReLU(x), FReLU(x), and who wins. ReLU(x) is "
-        "black wherever x is blue; FReLU(x) has T(x) there."
-    )
+ALT = (
+    "Four channels of a trained LeNet looking at a picture ({}): the picture, the convolution's "
+    "output x, T(x), ReLU(x), FReLU(x), and who wins. ReLU(x) is black wherever x is blue; "
+    "FReLU(x) has T(x) there."
+)
 
 
 def channel_look(
@@ -269,7 +249,10 @@ def channel_look(
     """
     found = network(net, images, names)
     if found is None:
-        print(NO_NETWORK)
+        print(
+            "No trained LeNet is recorded here, so there is nothing to look through. Train one in "
+            "this notebook and pass it: channel_look(net, images)."
+        )
         return
-    start = opening(found, image, layer, channel)
-    show_widget(_lab(found, start, show).box, twin(found, start), alt(found, start))
+    lab = build(found, image, layer, channel, show)
+    show_widget(lab.box, twin(found, State(**lab.state)), ALT.format(found.names[image]))

@@ -18,7 +18,7 @@ from ..figures.condition import reach
 from ..figures.lab import panel_rows
 from ..nn.activations import FReLU
 from ..nn.networks import initialise
-from ..session import random_generator
+from ..session import random_generator, threads
 from . import png
 from .shell import Lab, Screen, Seen, buttons, checked, heads, show_widget, whole_slider
 
@@ -42,6 +42,11 @@ class State:
 
     layers: int
     window: str
+
+    @property
+    def depth(self) -> str:
+        """The number of layers in words."""
+        return f"{self.layers} layer{'s' if self.layers > 1 else ''}"
 
 
 # --- state -> arrays --------------------------------------------------------------------------
@@ -75,14 +80,17 @@ def field(arm: str, state: State) -> Array:
     The size of the gradient, averaged over channels, random inputs, and NETS draws of the weights;
     dense layers of equal depth begin alike in every arm.
     """
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    # The arrays are small: a second core would only wait for the first.
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), threads(1):
         sizes = sum(_gradient(initialise(stack(arm, state), seed), seed) for seed in range(NETS))
     return sizes / sizes.sum()
 
 
 def _gradient(net: nn.Module, seed: int) -> Array:
-    """One pass in training mode sets BatchNorm's statistics. The gradient is taken in eval mode,
-    where the windows alone move a pixel, and not the whole batch.
+    """How far each input pixel moves the middle output pixel, (SIDE, SIDE).
+
+    One pass in training mode sets BatchNorm's statistics. The gradient is taken in eval mode, where
+    the windows alone move a pixel, and not all of the batch.
     """
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -111,16 +119,15 @@ def panels(state: State) -> dict[str, png.Indices]:
         side, spread = reach(values)
         corner = (SIDE - side) // 2 * TIMES
         png.frame(picture, corner, corner, side * TIMES, side * TIMES, png.MARK)
-        _circle(picture, spread * TIMES)
+        picture[np.abs(_from_middle(len(picture)) - spread * TIMES) < 0.9] = png.MARK
         pictures[arm] = picture
     return pictures
 
 
-def _circle(picture: png.Indices, radius: float) -> None:
-    """A line around the middle."""
-    offsets = np.arange(len(picture)) - (len(picture) - 1) / 2
-    distance = np.hypot(offsets[:, None], offsets)
-    picture[np.abs(distance - radius) < 0.9] = png.MARK
+def _from_middle(side: int) -> Array:
+    """The distance of each pixel of a square from its middle."""
+    offsets = np.arange(side) - (side - 1) / 2
+    return np.hypot(offsets[:, None], offsets)
 
 
 def picture(state: State) -> bytes:
@@ -135,22 +142,21 @@ def words(state: State) -> str:
     for arm in ARMS:
         side, spread = reach(field(arm, state))
         rows += f"<tr><td>{arm}</td><td>{side}x{side}</td><td>{spread:.2f}</td></tr>"
-    layers = f"{state.layers} layer{'s' if state.layers > 1 else ''}"
     return (
-        f"{layers} of dense {DENSE}x{DENSE} convolutions; window of the funnel and of the "
+        f"{state.depth} of dense {DENSE}x{DENSE} convolutions; window of the funnel and of the "
         f"depthwise convolution: {state.window}; mean over {NETS} draws of the weights."
         "<table><tr><th>stack</th><th>reached at all (square), pixels</th>"
         f"<th>spread (circle), pixels</th></tr>{rows}</table>"
     )
 
 
-# --- the shell --------------------------------------------------------------------------------
+# --- the widget -------------------------------------------------------------------------------
 
 GROUPS = ({"stack": ("layers", "window")},)
 
 
 def see(values: dict[str, Any]) -> Seen:
-    """All that a reader sees, from the values of the controls."""
+    """What a reader sees, from the values of the controls."""
     state = State(**values)
     return Seen(picture(state), words(state), heads(*ARMS))
 
@@ -170,7 +176,7 @@ def twin() -> Figure:
     """Three telling states, by the functions that the live widget calls."""
     rows, notes = {}, {}
     for state in (State(1, "3x3"), State(4, "3x3"), State(4, "7x7")):
-        name = f"{state.layers} layer{'s' if state.layers > 1 else ''},\nwindow {state.window}"
+        name = f"{state.depth},\nwindow {state.window}"
         found, colours = panels(state), png.share_palette()
         rows[name] = {arm: png.colours_of(panel, colours) for arm, panel in found.items()}
         described = (reach(field(arm, state)) for arm in ARMS)

@@ -1,10 +1,10 @@
-"""The segmentation explorer of notebook 05: a scene, its truth, a network's answer, its errors."""
+"""The segmentation explorer of notebook 05: a scene, its truth, a prediction, its errors."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +24,6 @@ from ..session import Session, current_profile, data_directory
 from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import load_weights
 from ..training.recipes import modern_unet_recipe
-from . import records
 from .shell import (
     Lab,
     Screen,
@@ -53,7 +52,7 @@ Colours = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class State:
-    """What is set: a scene's number, from 0, whose answer, one class or ALL, and 0..1."""
+    """What is set: a scene's number, from 0, whose prediction, one class or ALL, and 0..1."""
 
     image: int
     arm: str
@@ -62,7 +61,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """Scenes, and the class maps (h, w) of each arm for all of them: {arm: maps}."""
 
     scenes: Scenes
@@ -70,8 +69,12 @@ class Answers:
     source: str
     maps: Mapping[str, Sequence[Labels]]
 
+    def pair(self, state: State) -> tuple[Labels, Labels]:
+        """One scene's prediction and its truth, both (h, w)."""
+        return self.maps[state.arm][state.image], self.scenes.full_labels[state.image]
+
     @cached_property
-    def of_the_set(self) -> dict[str, NDArray]:
+    def iou_of_set(self) -> dict[str, NDArray]:
         """IoU of each class over all scenes, by arm."""
         truths, count = self.scenes.full_labels, len(self.classes)
         return {
@@ -79,27 +82,25 @@ class Answers:
             for arm, maps in self.maps.items()
         }
 
-    def of_one(self, state: State) -> NDArray:
+    def iou_of_scene(self, state: State) -> NDArray:
         """IoU of each class in one scene; NaN for a class in neither truth nor prediction."""
-        seen, truth = self.maps[state.arm][state.image], self.scenes.full_labels[state.image]
-        return iou_per_class(confusion_matrix(seen, truth, len(self.classes))).numpy()
+        return iou_per_class(confusion_matrix(*self.pair(state), len(self.classes))).numpy()
 
 
 # --- state -> arrays -> picture ---------------------------------------------------------------
 
 
-def panels(answers: Answers, state: State) -> dict[str, Colours]:
+def panels(found: Predictions, state: State) -> dict[str, Colours]:
     """Photograph, truth, prediction and disagreement in colours, at the scene's own size.
 
     Of one class, disagreement shows hits in the class's colour, misses black, false alarms white.
     """
-    photo = answers.scenes.full_image(state.image)
-    truth, seen = answers.scenes.full_labels[state.image], answers.maps[state.arm][state.image]
-    chosen = None if state.label == ALL else answers.classes.index(state.label)
+    photo, (seen, truth) = found.scenes.full_image(state.image), found.pair(state)
+    chosen = None if state.label == ALL else found.classes.index(state.label)
     painted = []
     for labels in (truth, seen):
         mask = np.ones(labels.shape, bool) if chosen is None else labels == chosen
-        painted.append((photo, label_image(labels, answers.classes), mask))
+        painted.append((photo, label_image(labels, found.classes), mask))
     painted.append((_faint(photo), *_errors(truth, seen, chosen, painted[1][1])))
     blended = [_blend(*layers, state.opacity) for layers in painted]
     return dict(zip(PANELS, (photo, *blended), strict=True))
@@ -108,7 +109,7 @@ def panels(answers: Answers, state: State) -> dict[str, Colours]:
 def _errors(
     truth: Labels, seen: Labels, chosen: int | None, coloured: Colours
 ) -> tuple[Colours, NDArray[np.bool_]]:
-    """What the last panel paints, and where: not on unknown pixels, where no answer is wrong."""
+    """What the last panel paints, and where: not on unknown pixels, which are not scored."""
     known = truth >= 0
     if chosen is None:
         return coloured, known & (truth != seen)
@@ -130,44 +131,40 @@ def _faint(photo: Colours) -> Colours:
     return np.repeat((70 + grey[..., None] * 0.4).astype(np.uint8), 3, axis=2)
 
 
-def picture(answers: Answers, state: State) -> bytes:
+def picture(found: Predictions, state: State) -> bytes:
     """The four panels in a row, as a JPEG of the SCREEN's size: photographs are too slow as PNG."""
-    row = np.full((HEIGHT, SCREEN.width, 3), BACKGROUND, np.uint8)
-    for place, panel in enumerate(panels(answers, state).values()):
+    row = Image.new("RGB", (SCREEN.width, HEIGHT), (BACKGROUND,) * 3)
+    for place, panel in enumerate(panels(found, state).values()):
         fitted = _fitted(panel)
-        height, width = fitted.shape[:2]
-        top, left = (HEIGHT - height) // 2, (WIDTH - width) // 2 + place * (WIDTH + GAP)
-        row[top : top + height, left : left + width] = fitted
+        left = (WIDTH - fitted.width) // 2 + place * (WIDTH + GAP)
+        row.paste(fitted, (left, (HEIGHT - fitted.height) // 2))
     buffer = io.BytesIO()
-    Image.fromarray(row).save(buffer, "JPEG", quality=92, subsampling=0)
+    row.save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()
 
 
-def _fitted(panel: Colours) -> Colours:
-    """The panel in a room of HEIGHT x WIDTH: shrunk where it is too large, never enlarged."""
+def _fitted(panel: Colours) -> Image.Image:
+    """The panel, shrunk where it is larger than HEIGHT x WIDTH, never enlarged."""
     height, width = panel.shape[:2]
     shrink = min(HEIGHT / height, WIDTH / width, 1)
-    if shrink == 1:
-        return panel
     size = (round(width * shrink), round(height * shrink))
-    return np.asarray(Image.fromarray(panel).resize(size, Image.Resampling.NEAREST))
+    return Image.fromarray(panel).resize(size, Image.Resampling.NEAREST)
 
 
 # --- arrays -> words --------------------------------------------------------------------------
 
 
-def words(answers: Answers, state: State) -> str:
+def words(found: Predictions, state: State) -> str:
     """What is set and seen, with IoU of this scene and of the set, as HTML to read aloud."""
-    seen, truth = answers.maps[state.arm][state.image], answers.scenes.full_labels[state.image]
+    seen, truth = found.pair(state)
     right = float(np.mean((seen == truth)[truth >= 0])) if (truth >= 0).any() else float("nan")
-    one, whole = answers.of_one(state), answers.of_the_set[state.arm]
     return (
-        f"Scene {state.image} ({answers.scenes.ids[state.image]}, {answers.source}), network: "
+        f"Scene {state.image} ({found.scenes.ids[state.image]}, {found.source}), network: "
         f"{state.arm}; colours: {state.label}, at {state.opacity:.0%}. "
         f"Right on <b>{percent(right)}</b> of the known pixels."
-        f"<table><tr><th>IoU in %</th>{''.join(_head(name, state) for name in answers.classes)}"
-        f"<th>mean</th></tr>{_row('this scene', one)}"
-        f"{_row(f'all {len(answers.scenes)} scenes', whole)}</table>"
+        f"<table><tr><th>IoU in %</th>{''.join(_head(name, state) for name in found.classes)}"
+        f"<th>mean</th></tr>{_row('this scene', found.iou_of_scene(state))}"
+        f"{_row(f'all {len(found.scenes)} scenes', found.iou_of_set[state.arm])}</table>"
     )
 
 
@@ -194,23 +191,18 @@ def titles(state: State) -> str:
     return heads(*PANELS[:-1], errors)
 
 
-# --- whose answers ----------------------------------------------------------------------------
-
-NO_MAPS = (
-    "No class maps are recorded here, and notebook 04 has left no network. Run 04, or pass the "
-    'maps that you have: segmentation_explorer(data, {"my network": maps}).'
-)
+# --- whose predictions ------------------------------------------------------------------------
 
 
-def answers_of(data: Stanford, maps: Mapping[str, Sequence[Labels]] | None) -> Answers | None:
-    """The given maps, and the recorded ones where they belong to this data; failing both, those of
-    the network that notebook 04 left; None without any.
+def predictions(
+    data: Stanford, maps: Mapping[str, Sequence[Labels]] | None = None
+) -> Predictions | None:
+    """The given maps, and the recorded ones where they belong to this data.
 
-    Raises ValueError for maps whose sizes are not the scenes' own.
+    Failing both, those of the network that notebook 04 left; None without any. Raises ValueError
+    for maps whose sizes are not the scenes' own.
     """
-    found = dict(maps or {}) | _recorded(data)
-    if not found:
-        found = _of_checkpoint(data)
+    found = dict(maps or {}) | _recorded(data) or _of_checkpoint(data)
     if not found:
         return None
     count = min(len(each) for each in found.values())
@@ -218,7 +210,7 @@ def answers_of(data: Stanford, maps: Mapping[str, Sequence[Labels]] | None) -> A
     for arm, each in found.items():
         _check_sizes(arm, each, scenes.full_labels)
     same_scenes = {arm: each[:count] for arm, each in found.items()}
-    return Answers(scenes, data.classes, data.source, same_scenes)
+    return Predictions(scenes, data.classes, data.source, same_scenes)
 
 
 def _check_sizes(arm: str, maps: Sequence[Labels], truths: Sequence[Labels]) -> None:
@@ -234,7 +226,9 @@ def _recorded(data: Stanford) -> dict[str, Sequence[Labels]]:
     """The recorded networks were tested on the real data, on the shuffled split's test part."""
     if data.is_standin or data.split != "shuffled":
         return {}
-    found = {f"{LABELS[arm]}, recorded": records.maps(arm, data.task) for arm in RECORDED}
+    from ..experiments import recorded_maps  # slow to import, and few widgets need it
+
+    found = {f"{LABELS[arm]}, recorded": recorded_maps(arm, data.task) for arm in RECORDED}
     return {arm: maps for arm, maps in found.items() if maps is not None}
 
 
@@ -252,73 +246,59 @@ def _of_checkpoint(data: Stanford) -> dict[str, Sequence[Labels]]:
     return {"FReLU, notebook 04": class_maps(model, test, modern_unet_recipe(profile))}
 
 
-# --- the shell --------------------------------------------------------------------------------
+# --- the widget -------------------------------------------------------------------------------
 
 GROUPS = ({"picture": ("image", "arm")}, {"overlay": ("label", "opacity")})
 
 
-def opening(
-    answers: Answers, image: int = 0, arm: str | None = None, label: str = ALL, opacity: float = 0.6
-) -> State:
-    """The state in which the widget opens. Raises ValueError for what is not there."""
-    checked("image", image, range(len(answers.scenes)))
-    checked("label", label, (ALL, *answers.classes))
-    arm = next(iter(answers.maps)) if arm is None else checked("arm", arm, answers.maps)
-    return State(image, arm, label, opacity)
-
-
 def build(
-    data: Stanford,
-    maps: Mapping[str, Sequence[Labels]] | None = None,
+    found: Predictions,
+    image: int = 0,
+    arm: str | None = None,
+    label: str = ALL,
+    opacity: float = 0.6,
     show: Collection[str] | None = None,
-    **preset: Any,
-) -> Lab | None:
-    """The widget without a page; `preset` as for `segmentation_explorer`. None without maps."""
-    answers = answers_of(data, maps)
-    return answers and _lab(answers, opening(answers, **preset), show)
-
-
-def _lab(answers: Answers, start: State, show: Collection[str] | None) -> Lab:
-    last = len(answers.scenes) - 1
-    labels = [("all", ALL), *((name, name) for name in answers.classes)]
+) -> Lab:
+    """The widget without a page: see `segmentation_explorer`."""
+    checked("image", image, range(len(found.scenes)))
+    checked("label", label, (ALL, *found.classes))
+    arm = next(iter(found.maps)) if arm is None else checked("arm", arm, found.maps)
+    last = len(found.scenes) - 1
+    labels = [("all", ALL), *((name, name) for name in found.classes)]
     controls = {
         "image": whole_slider("scene", (0, last), "Which scene of the test part"),
-        "arm": menu("network", list(answers.maps), "Whose prediction"),
+        "arm": menu("network", list(found.maps), "Whose prediction"),
         "label": menu("class", labels, "Paint this class only, and mark its errors"),
         "opacity": slider("opacity", (0, 1), 0.05, "0 shows the photograph, 1 the classes"),
     }
 
     def see(values: dict[str, Any]) -> Seen:
         state = State(**values)
-        return Seen(picture(answers, state), words(answers, state), titles(state))
+        return Seen(picture(found, state), words(found, state), titles(state))
 
-    return Lab("scenes", controls, GROUPS, see, SCREEN, show).open(**vars(start))
+    lab = Lab("scenes", controls, GROUPS, see, SCREEN, show)
+    return lab.open(image=image, arm=arm, label=label, opacity=opacity)
 
 
-def twin(answers: Answers, start: State) -> Figure:
+def twin(found: Predictions, start: State) -> Figure:
     """Three scenes, from the one that the widget opens with on, by the functions it calls."""
-    count = len(answers.scenes)
+    count = len(found.scenes)
     places = dict.fromkeys((start.image + step * (count // 3)) % count for step in range(3))
-    states = [State(place, start.arm, start.label, start.opacity) for place in places]
-    rows = {f"scene {state.image}": panels(answers, state) for state in states}
-    notes = {}
-    for state in states:
-        mean = f"mean IoU of this scene {np.nanmean(answers.of_one(state)):.0%}"
-        notes[f"scene {state.image}"] = [answers.source, "", state.arm, mean]
-    return panel_rows(rows, notes, {name: CLASS_COLOURS[name] for name in answers.classes})
+    rows, notes = {}, {}
+    for state in (replace(start, image=place) for place in places):
+        name, mean = f"scene {state.image}", np.nanmean(found.iou_of_scene(state))
+        rows[name] = panels(found, state)
+        notes[name] = [found.source, "", state.arm, f"mean IoU of this scene {mean:.0%}"]
+    return panel_rows(rows, notes, {name: CLASS_COLOURS[name] for name in found.classes})
 
 
-def alt(answers: Answers, start: State) -> str:
+def alt(found: Predictions, start: State) -> str:
     """The twin's alternative text."""
-    iou = answers.of_the_set[start.arm]
-    said = ", ".join(
-        f"{name} {percent(value)}"
-        for name, value in zip(answers.classes, iou, strict=True)
-        if not np.isnan(value)
-    )
+    iou = zip(found.classes, found.iou_of_set[start.arm], strict=True)
+    known = ", ".join(f"{name} {percent(value)}" for name, value in iou if not np.isnan(value))
     return (
-        f"Three test scenes ({answers.source}): photograph, truth, prediction by {start.arm}, and "
-        f"where they disagree. IoU over all {len(answers.scenes)} scenes: {said}."
+        f"Three test scenes ({found.source}): photograph, truth, prediction by {start.arm}, and "
+        f"where they disagree. IoU over all {len(found.scenes)} scenes: {known}."
     )
 
 
@@ -340,10 +320,13 @@ def segmentation_explorer(
 
     Raises ValueError for what is not there. Introduced in notebook 05.
     """
-    answers = answers_of(data, maps)
-    if answers is None:
-        print(NO_MAPS)
+    found = predictions(data, maps)
+    if found is None:
+        print(
+            "No class maps are recorded here, and notebook 04 has left no network. Run 04, or pass "
+            'the maps that you have: segmentation_explorer(data, {"my network": maps}).'
+        )
         return
-    start = opening(answers, image, arm, label, opacity)
-    lab = _lab(answers, start, show)
-    show_widget(lab.box, twin(answers, start), alt(answers, start))
+    lab = build(found, image, arm, label, opacity, show)
+    start = State(**lab.state)
+    show_widget(lab.box, twin(found, start), alt(found, start))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,30 +60,24 @@ STYLE = """<style>
 
 TITLES = {"batchnorm": "BatchNorm"}  # of groups whose names are written otherwise
 
-# A widget, or a grid of them, with `value` and `observe` as a widget has them; a grid's parts
-# `follow` its value once the picture is drawn.
 Control = Any
+"""A widget, or a grid of them with `value` and `observe`; after a drawing its parts `follow` it."""
 
 
 def show_widget(widget: Widget, twin: Figure, alt: str) -> None:
-    """Display a live widget, or its static twin where nobody can move a slider.
+    """Display a live widget, or its static twin.
 
     twin: an ordinary figure of a few telling states, made by the functions that the widget calls.
     alt: the twin's alternative text.
     With FUNNEL_STATIC=1, which is set when notebooks are executed for storage or as tests, only the
     twin is shown, so that no widget is ever stored. Introduced in notebook 01.
     """
-    if is_static():
+    if os.environ.get("FUNNEL_STATIC") == "1":
         widget.close()
         show(twin, alt)
     else:
         plt.close(twin)
         display(widget)
-
-
-def is_static() -> bool:
-    """Whether pages are made for storage: nobody will be there to move a slider."""
-    return os.environ.get("FUNNEL_STATIC") == "1"
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class Lab:
     name: of the widget, a class of the box in the page. controls: {name: control}; groups: the
     page's columns, each {group: names of its controls}; see: {name: value} -> Seen; screen: where
     the picture appears; show: the groups that are on the page, None is all, while the others keep
-    their values.
+    their values. Changes may come from several threads; one at a time is handled and drawn.
 
     Raises ValueError for a group that is not there.
     """
@@ -128,17 +123,18 @@ class Lab:
         show: Collection[str] | None = None,
     ) -> None:
         known = [group for column in groups for group in column]
-        for group in show or ():
-            checked("show", group, known)
+        show = known if show is None else [checked("show", group, known) for group in show]
         self.controls, self.draws, self._see = dict(controls), 0, see
-        self._held, self._stale, self._start = 0, True, self.state
-        self.heads, self.words = HTML(), HTML()
+        self._lock, self._held, self._stale = threading.RLock(), 0, True
+        # A control's own value may be ahead: of a change in another thread that waits for the lock.
+        self._values = {name: control.value for name, control in controls.items()}
+        self._start = self.state
+        self.heads, self.words, self.image = HTML(), HTML(), _picture(screen)
         self.words.add_class("lab-words")
-        self.image = _picture(screen)
-        self.buttons = {"reset": _reset_button(self.reset)}
-        seen = (_stage(screen, self.heads, self.image), self.words)
-        shown = known if show is None else show
-        self.box = _page(name, seen, _columns(groups, shown, self.controls), self.buttons["reset"])
+        tip, margin = "Back to the state in which the cell opens", {"margin": "6px 0"}
+        self.buttons = {"reset": Button(description="Reset", tooltip=tip, layout=margin)}
+        self.buttons["reset"].on_click(lambda _: self.reset())
+        self.box = self._page(name, screen, groups, show)
         self._reactions: dict[str, list[Callable[[], None]]] = {}
         for control_name, control in self.controls.items():
             control.observe(partial(self._changed, control_name), names="value")
@@ -146,7 +142,7 @@ class Lab:
     @property
     def state(self) -> dict[str, Any]:
         """The value of every control."""
-        return {name: control.value for name, control in self.controls.items()}
+        return dict(self._values)
 
     def open(self, **values: Any) -> Lab:
         """Put the controls into the state in which the cell opens, and draw for the first time."""
@@ -174,18 +170,19 @@ class Lab:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Whatever changes in here is drawn once, at the end."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-        if not self._held and self._stale:
-            self._draw()
+        """Whatever changes in here is drawn once, at the end; other threads wait."""
+        with self._lock:
+            self._held += 1
+            try:
+                yield
+            finally:
+                self._held -= 1
+            if not self._held and self._stale:
+                self._draw()
 
     def _changed(self, name: str, _: object) -> None:
         with self.together():
-            self._stale = True
+            self._stale, self._values[name] = True, self.controls[name].value
             for react in self._reactions.get(name, ()):
                 react()
 
@@ -198,110 +195,92 @@ class Lab:
             if hasattr(control, "follow"):
                 control.follow()
 
+    def _page(
+        self,
+        name: str,
+        screen: Screen,
+        groups: Sequence[Mapping[str, Sequence[str]]],
+        show: Collection[str],
+    ) -> VBox:
+        """The picture with its titles, the words, and the groups to show, column beside column."""
+        columns = [
+            [self._group(title, names) for title, names in column.items() if title in show]
+            for column in groups
+        ]
+        first, *others = [VBox(column) for column in columns if column] or [VBox()]
+        first.children = (*first.children, self.buttons["reset"])  # where no wrapping moves it
+        row = Box([first, *others], layout={"display": "flex", "flex_flow": "row wrap"})
+        # A drawing is not enlarged until it blurs.
+        widest = "100%" if screen.pixelated else f"{screen.width * 6 // 5}px"
+        stage = VBox([self.heads, self.image], layout={"max_width": widest})
+        style = HTML(STYLE, layout={"display": "none"})
+        return _with_classes(
+            VBox([style, stage, self.words, row]), "funnel-series-lab", f"lab-{name}"
+        )
+
+    def _group(self, title: str, names: Sequence[str]) -> VBox:
+        widgets = [getattr(self.controls[name], "box", self.controls[name]) for name in names]
+        if all(isinstance(widget, Checkbox) for widget in widgets):
+            two = {"grid_template_columns": "auto auto", "grid_gap": "0 16px"}
+            widgets = [GridBox(widgets, layout=two)]
+        frame = {"border": "1px solid #9A9A9A", "padding": "2px 10px 8px"}
+        heading = HTML(f"<b>{TITLES.get(title, title.capitalize())}</b>")
+        return VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
+
 
 def _picture(screen: Screen) -> Image:
     """An image that keeps its place while its content is exchanged."""
-    width, height = str(screen.width), str(screen.height)
-    layout = {"width": "100%", "height": "auto"}
-    image = Image(format=screen.kind, width=width, height=height, layout=layout)
-    if screen.pixelated:
-        image.add_class("lab-pixels")
-    return image
+    size = {"width": str(screen.width), "height": str(screen.height)}
+    image = Image(format=screen.kind, layout={"width": "100%", "height": "auto"}, **size)
+    return _with_classes(image, *(["lab-pixels"] if screen.pixelated else []))
 
 
-def _stage(screen: Screen, heads: HTML, image: Image) -> VBox:
-    """The picture and what stands above it; a drawing is not enlarged until it blurs."""
-    widest = "100%" if screen.pixelated else f"{screen.width * 6 // 5}px"
-    return VBox([heads, image], layout={"max_width": widest})
+def _with_classes(widget: DOMWidget, *names: str) -> Any:
+    for name in names:
+        widget.add_class(name)
+    return widget
 
 
-def _reset_button(reset: Callable[[], None]) -> Button:
-    tip, layout = "Back to the state in which the cell opens", {"margin": "6px 0"}
-    button = Button(description="Reset", tooltip=tip, layout=layout)
-    button.on_click(lambda _: reset())
-    return button
-
-
-def _columns(
-    groups: Sequence[Mapping[str, Sequence[str]]],
-    shown: Collection[str],
-    controls: Mapping[str, Control],
-) -> list[VBox]:
-    """The groups that are shown, with their controls, one column beside the other."""
-    columns = [
-        [
-            _group(title, [getattr(controls[name], "box", controls[name]) for name in names])
-            for title, names in column.items()
-            if title in shown
-        ]
-        for column in groups
-    ]
-    return [VBox(column) for column in columns if column]
-
-
-def _group(title: str, controls: Sequence[Widget]) -> VBox:
-    layout = {"border": "1px solid #9A9A9A", "padding": "2px 10px 8px", "margin": "4px 8px 4px 0"}
-    if all(isinstance(control, Checkbox) for control in controls):
-        controls = [
-            GridBox(controls, layout={"grid_template_columns": "auto auto", "grid_gap": "0 16px"})
-        ]
-    return VBox([HTML(f"<b>{TITLES.get(title, title.capitalize())}</b>"), *controls], layout=layout)
-
-
-def _page(name: str, seen: Sequence[Widget], columns: Sequence[VBox], reset: Button) -> VBox:
-    first, *others = columns or [VBox()]
-    first.children = (*first.children, reset)  # where no wrapping moves it
-    row = Box([first, *others], layout={"display": "flex", "flex_flow": "row wrap"})
-    box = VBox([HTML(STYLE, layout={"display": "none"}), *seen, row])
-    for word in ("funnel-series-lab", f"lab-{name}"):
-        box.add_class(word)
-    return box
-
-
-# --- controls ---------------------------------------------------------------------------------
+# --- controls: the label as wide as its words, never cut; the tip appears under the pointer ------
 
 
 def menu(label: str, options: Sequence[Any], tip: str) -> Dropdown:
     """A list that opens; options: values, or (what is read, value)."""
-    return Dropdown(options=options, description=label, **_look(label, tip, "290px"))
+    return _control(Dropdown, label, tip, options=options)
 
 
 def buttons(label: str, options: Sequence[Any], tip: str) -> ToggleButtons:
     """A few choices that all can be seen."""
-    widget = ToggleButtons(options=options, description=label, **_look(label, tip, "auto"))
+    widget = _control(ToggleButtons, label, tip, "auto", options=options)
     widget.style.button_width = "auto"
     return widget
 
 
 def check(label: str, tip: str) -> Checkbox:
     """On or off."""
-    return Checkbox(False, description=label, indent=False, **_look(label, tip, "auto"))
+    return _control(Checkbox, label, tip, "auto", value=False, indent=False)
 
 
 def slider(label: str, limits: tuple[float, float], step: float, tip: str) -> FloatSlider:
     """A real number; arrow keys move it by a step."""
-    low, high = limits
-    look = _look(label, tip, "290px")
-    return _aligned(FloatSlider(min=low, max=high, step=step, description=label, **look))
+    return _slider(FloatSlider, label, limits, tip, step=step)
 
 
 def whole_slider(label: str, limits: tuple[int, int], tip: str) -> IntSlider:
     """A whole number; arrow keys move it by one."""
-    low, high = limits
-    look = _look(label, tip, "290px")
-    return _aligned(IntSlider(low, min=low, max=high, description=label, **look))
+    return _slider(IntSlider, label, limits, tip, value=limits[0])
 
 
-def _aligned(widget: FloatSlider | IntSlider) -> FloatSlider | IntSlider:
-    """Sliders under each other begin at one line."""
-    widget.style.description_width = "96px"
+def _slider(kind: Any, label: str, limits: tuple[float, float], tip: str, **settings: Any) -> Any:
+    widget = _control(kind, label, tip, min=limits[0], max=limits[1], **settings)
+    widget.style.description_width = "96px"  # sliders under each other begin at one line
     return widget
 
 
-def _look(label: str, tip: str, width: str) -> dict[str, Any]:
-    """The label as wide as its words, never cut; the tip appears under the pointer."""
-    look: dict[str, Any] = {"style": {"description_width": "initial"}, TIP: tip}
-    return look | {"layout": {"width": width, "max_width": "100%"}}
+def _control(kind: Any, label: str, tip: str, width: str = "290px", **settings: Any) -> Any:
+    layout = {"width": width, "max_width": "100%"}
+    style = {"description_width": "initial"}
+    return kind(description=label, style=style, layout=layout, **{TIP: tip}, **settings)
 
 
 # --- words ------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from helpers.nn.activations import ACTIVATIONS, FReLU, make_activation
 from helpers.nn.networks import LeNet, UNet, initialise, parameter_count
-from helpers.swap.replacing import CallByCall, SwapReport, swap_activation
+from helpers.swap import SwapReport, swap_activation
+from helpers.swap.call_by_call import CallByCall
 from helpers.swap.torchvision import import_torchvision
 
 EXAMPLE = torch.linspace(-1, 1, 2 * 3 * 64 * 64).view(2, 3, 64, 64)

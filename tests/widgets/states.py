@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import torch
 from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, ToggleButtons, Widget
 from PIL import Image
 
@@ -22,9 +23,9 @@ NAMES = ("explorer", "funnel", "reach", "channels", "scenes")
 def build(name: str, **preset: Any) -> Lab:
     """A widget in a state of its own, with small invented data where it needs some."""
     if name == "channels":
-        return channels.build(network(), pictures(), **preset)
+        return channels.build(channels.network(network(), pictures()), **preset)
     if name == "scenes":
-        return scenes.build(stanford(), answers(), **preset)
+        return scenes.build(scenes.predictions(stanford(), predicted()), **preset)
     return {"explorer": explorer, "funnel": funnel, "reach": reach}[name].build(**preset)
 
 
@@ -34,9 +35,7 @@ def network() -> LeNet:
 
 
 @cache
-def pictures() -> Any:
-    import torch
-
+def pictures() -> torch.Tensor:
     random = np.random.default_rng(0)
     return torch.from_numpy(random.integers(0, 256, (3, 3, 32, 32), dtype=np.uint8))
 
@@ -64,7 +63,7 @@ class _Sliced:
         return Scenes(None, None, part.ids[:count], part.full_labels[:count], part.jpegs[:count])
 
 
-def answers() -> dict[str, list[np.ndarray]]:
+def predicted() -> dict[str, list[np.ndarray]]:
     truths = stanford().test.part.full_labels
     right = [np.maximum(truth, 0) for truth in truths]
     return {"right": right, "moved": [np.roll(each, 1, axis=1) for each in right]}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from helpers import LeNet
 from helpers.session import current_profile
 from helpers.training.prediction import standardise
 from helpers.training.recipes import tutorial_recipe
-from helpers.widgets import channel_look, channels, fields, png, shell
-from tests.widgets.states import network, pictures
+from helpers.widgets import channel_look, channels, png
+from tests.widgets.states import build, network, pictures
 
 
 @pytest.mark.parametrize(("layer", "channel", "side"), [(1, 6, 28), (2, 16, 10)])
@@ -24,8 +23,8 @@ def test_it_shows_what_happens_in_the_network(layer, channel, side):
     with torch.no_grad():
         net(standardise(images[1, None].float() / 255, tutorial_recipe(current_profile())))
     hook.remove()
-    found = channels.network(net, images, None)
-    x, condition, y = channels.answers(found, channels.State(1, layer, channel))
+    found = channels.network(net, images)
+    x, condition, y = channels.branches(found, channels.State(1, layer, channel))
     assert x.shape == (side, side)
     ((before, after),) = seen
     np.testing.assert_allclose(x, before[0, channel - 1], atol=1e-6)
@@ -34,9 +33,9 @@ def test_it_shows_what_happens_in_the_network(layer, channel, side):
 
 
 def test_panels_share_a_scale_that_nothing_leaves():
-    found = channels.network(network(), pictures(), None)
+    found = channels.network(network(), pictures())
     state = channels.State(0, 1, 2)
-    x, condition, _ = channels.answers(found, state)
+    x, condition, _ = channels.branches(found, state)
     panels = channels.panels(found, state)
     assert list(panels) == list(channels.PANELS)
     assert {panel.shape for panel in panels.values()} == {(channels.SIDE, channels.SIDE, 3)}
@@ -50,7 +49,8 @@ def test_panels_share_a_scale_that_nothing_leaves():
 def test_the_network_stays_as_the_reader_has_it():
     net = LeNet("frelu").train()
     tracked = net.act1.bn.num_batches_tracked.item()
-    channels.build(net, pictures())
+    found = channels.network(net, pictures())
+    channels.build(found)
     assert net.training
     assert net.act1.bn.num_batches_tracked.item() == tracked
 
@@ -61,62 +61,50 @@ def test_a_network_without_funnels_is_refused():
 
 
 def test_without_a_network_there_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(channels.records, "lenet", lambda arm: None)
+    monkeypatch.setattr("helpers.experiments.recorded_lenet", lambda arm: None)
     channel_look()
     assert "No trained LeNet is recorded here" in capsys.readouterr().out
-    assert channels.build() is None
 
 
 def test_the_recorded_network_and_prepared_pictures_are_found(monkeypatch, tmp_path):
-    monkeypatch.setattr(channels.records, "lenet", lambda arm: network())
+    monkeypatch.setattr("helpers.experiments.recorded_lenet", lambda arm: network())
     monkeypatch.setenv("FUNNEL_DATA", str(tmp_path))
-    found = channels.network(None, None, None)
+    found = channels.network(None, None)
     assert found.images.shape == (1, 3, 32, 32)
     assert "portrait" in found.names[0]
     folder = tmp_path / "prepared" / "cifar10-v1"
     folder.mkdir(parents=True)
     np.save(folder / "x_test.npy", np.zeros((150, 3, 32, 32), np.uint8))
     np.save(folder / "y_test.npy", np.full(150, 3))
-    found = channels.network(None, None, None)
+    found = channels.network(None, None)
     assert len(found.images) == channels.OFFERED
     assert found.names[0] == "cat"
-    black = channels.build()
+    black = channels.build(found)
     assert "nan" not in black.words.value
 
 
 def test_the_channel_slider_follows_the_layer():
-    lab = channels.build(network(), pictures(), layer=2, channel=16)
+    lab = build("channels", layer=2, channel=16)
     assert lab.controls["channel"].max == 16
     lab.controls["layer"].value = 1
     assert (lab.controls["channel"].max, lab.state["channel"]) == (6, 6)
     for wrong in ({"image": 3}, {"layer": 3}, {"channel": 7}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
-            channels.build(network(), pictures(), **wrong)
+            build("channels", **wrong)
 
 
 def test_the_words_name_picture_layer_and_shares():
-    lab = channels.build(network(), pictures(), ["a cat", "a dog", "a ship"], image=1)
-    words = lab.words.value
+    found = channels.network(network(), pictures(), ["a cat", "a dog", "a ship"])
+    words = channels.build(found, image=1).words.value
     assert "Picture 1, a dog; layer 1, channel 1 of 6" in words
     assert "In ReLU, 0 would win" in words
 
 
-def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(monkeypatch):
-    shown = []
-    monkeypatch.setattr(shell, "show", lambda figure, alt: shown.append((figure, alt)))
-    monkeypatch.setattr(shell, "display", shown.append)
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
-    channel_look(network(), pictures(), layer=2, channel=9)
-    (figure, alt), *others = shown
-    assert not others
+def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(on_both_pages):
+    figure, alt, widget = on_both_pages(
+        lambda: channel_look(network(), pictures(), layer=2, channel=9)
+    )
     assert "ReLU(x)" in alt
     assert [axes.get_title() for axes in figure.axes[:6]] == list(channels.PANELS)
     assert figure.axes[0].get_ylabel() == "layer 2,\nchannel 9"
-    plt.close(figure)
-    monkeypatch.delenv("FUNNEL_STATIC")
-    channel_look(network(), pictures())
-    assert "lab-channels" in shown[1]._dom_classes
-
-
-def test_the_portrait_is_a_picture():
-    assert fields.colour_photograph(32).shape == (32, 32, 3)
+    assert "lab-channels" in widget._dom_classes

@@ -7,13 +7,12 @@ import io
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
 from PIL import Image
 from torch.nn import functional as F
 
 from helpers.figures.activations import FORMULAS
 from helpers.figures.style import COLOURS
-from helpers.widgets import activation_explorer, explorer, shell
+from helpers.widgets import activation_explorer, explorer
 
 STATE = explorer.State(("relu", "mish"), -1.5, 0.01, 0.25, 1.0)
 BY_TORCH = {
@@ -108,19 +107,9 @@ def test_an_instructor_opens_it_prepared():
         explorer.build(["frelu"])
 
 
-def test_a_stored_notebook_gets_the_twin_and_a_reader_the_explorer(monkeypatch):
-    shown = []
-    monkeypatch.setattr(shell, "show", lambda figure, alt: shown.append((figure, alt)))
-    monkeypatch.setattr(shell, "display", shown.append)
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
-    activation_explorer()
-    (figure, alt), *others = shown
-    assert not others
+def test_a_stored_notebook_gets_the_twin_and_a_reader_the_explorer(on_both_pages):
+    figure, alt, widget = on_both_pages(lambda: activation_explorer(["gelu"]))
     assert "Mish" in alt
     titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
     assert titles.count("value $f(x)$") == 2
-    plt.close(figure)
-    monkeypatch.delenv("FUNNEL_STATIC")
-    activation_explorer(["gelu"])
-    assert "lab-explorer" in shown[1]._dom_classes
-    assert not plt.get_fignums()
+    assert "lab-explorer" in widget._dom_classes

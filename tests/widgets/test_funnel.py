@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from matplotlib import pyplot as plt
 from PIL import Image
 from torch.nn import functional as F
 
@@ -24,6 +23,7 @@ ARMS = {
     "average-pool": "avg_pool_funnel",
     "sum": "sum_funnel",
 }
+PRESETS = list(fields.standard_windows((3, 3)))
 NUMBER = re.compile(r"-?\d+\.\d\d")
 
 
@@ -105,7 +105,7 @@ def test_it_is_the_function_of_the_grids(condition, mode):
         layer.bn.weight.fill_(0.7 if mode == "train" else 1)
         layer.bn.bias.fill_(0.2 if mode == "train" else 0)
         layer.bn.running_var.fill_(1 - layer.bn.eps)
-        y = layer.train(mode == "train")(torch.tensor(fields.noise())[None, None])
+        y = layer.train(mode == "train")(torch.tensor(fields.input_field("noise"))[None, None])
     np.testing.assert_allclose(funnel.fields(state).y, y[0, 0].numpy(), atol=1e-5)
 
 
@@ -114,7 +114,9 @@ def test_the_window_is_the_convolution_of_torch(window):
     state = funnel.opening("noise", window, preset="random")
     kernel = torch.tensor(state.scaled)[None, None].float()
     padding = tuple(side // 2 for side in fields.WINDOWS[window])
-    theirs = F.conv2d(torch.tensor(fields.noise())[None, None], kernel, padding=padding)
+    theirs = F.conv2d(
+        torch.tensor(fields.input_field("noise"))[None, None], kernel, padding=padding
+    )
     np.testing.assert_allclose(funnel.fields(state).T, theirs[0, 0].numpy(), atol=1e-5)
 
 
@@ -180,7 +182,7 @@ def test_real_pictures_are_offered_only_where_they_are_prepared(tmp_path, monkey
 
 
 @pytest.mark.parametrize("window", fields.WINDOWS)
-@pytest.mark.parametrize("preset", fields.PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_presets_fill_every_window(preset, window):
     weights = np.array(fields.preset_weights(preset, window))
     assert weights.size == np.prod(fields.WINDOWS[window])
@@ -204,10 +206,10 @@ def test_learned_windows_are_those_of_the_record(monkeypatch):
     from helpers import LeNet
 
     net = LeNet("frelu").eval()
-    monkeypatch.setattr(fields.records, "lenet", lambda arm: net)
+    monkeypatch.setattr("helpers.experiments.recorded_lenet", lambda arm: net)
     fields.learned_windows.cache_clear()
     fields.preset_weights.cache_clear()
-    assert len(fields.presets()) == len(fields.PRESETS) + 6 + 16
+    assert len(fields.presets()) == len(PRESETS) + 6 + 16
     learned = np.array(fields.preset_weights("learned 2.16", "3x3")).reshape(3, 3)
     np.testing.assert_allclose(learned, net.act2.conv.weight[15, 0].detach(), atol=0.0051)
     wide = np.array(fields.preset_weights("learned 1.1", "5x5")).reshape(5, 5)
@@ -218,9 +220,9 @@ def test_learned_windows_are_those_of_the_record(monkeypatch):
 
 
 def test_without_a_record_nothing_is_offered_as_learned(monkeypatch):
-    monkeypatch.setattr(fields.records, "lenet", lambda arm: None)
+    monkeypatch.setattr("helpers.experiments.recorded_lenet", lambda arm: None)
     fields.learned_windows.cache_clear()
-    assert fields.presets() == list(fields.PRESETS)
+    assert fields.presets() == PRESETS
     fields.learned_windows.cache_clear()
 
 
@@ -443,21 +445,8 @@ def test_fields_and_buttons_are_made_when_they_are_needed():
 # --- on the page --------------------------------------------------------------------------------
 
 
-def test_a_stored_notebook_gets_the_twin(monkeypatch):
-    shown = []
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
-    monkeypatch.setattr(shell, "show", lambda figure, alt: shown.append((figure, alt)))
-    funnel_lab("edge", show=["window"])
-    ((figure, alt),) = shown
+def test_a_stored_notebook_gets_the_twin_and_a_reader_the_lab(on_both_pages):
+    figure, alt, widget = on_both_pages(lambda: funnel_lab("edge", show=["window"]))
     assert "ReLU" in alt
     assert [axes.get_title() for axes in figure.axes[:5]] == list(funnel.PANELS)
-    plt.close(figure)
-
-
-def test_a_reader_gets_the_lab(monkeypatch):
-    shown = []
-    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
-    monkeypatch.setattr(shell, "display", shown.append)
-    funnel_lab("edge", show=["window"])
-    assert "lab-funnel" in shown[0]._dom_classes
-    assert not plt.get_fignums()
+    assert "lab-funnel" in widget._dom_classes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
 
 from helpers.figures.condition import reach
 from helpers.nn.networks import parameter_count
-from helpers.widgets import png, reach as lab, receptive_field, shell
+from helpers.session import threads
+from helpers.widgets import png, reach as lab, receptive_field
 
 
 @pytest.mark.parametrize("window", lab.WINDOWS)
@@ -42,12 +42,19 @@ def test_dense_layers_begin_alike_so_relu_does_not_know_the_window():
     assert (one == other).all()
 
 
-def test_the_measurement_disturbs_no_seed():
+def test_the_measurement_disturbs_no_seed_and_takes_one_thread(monkeypatch):
     lab.field.cache_clear()
+    used, gradient = [], lab._gradient
+    monkeypatch.setattr(
+        lab, "_gradient", lambda *given: (used.append(torch.get_num_threads()), gradient(*given))[1]
+    )
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    lab.field("conv, FReLU", lab.State(1, "3x3"))
+    with threads(2):
+        lab.field("conv, FReLU", lab.State(1, "3x3"))
+        assert torch.get_num_threads() == 2
+    assert set(used) == {1}
     assert torch.rand(1) == expected
 
 
@@ -78,19 +85,10 @@ def test_the_words_give_side_and_spread():
         lab.build(window="2x2")
 
 
-def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(monkeypatch):
-    shown = []
-    monkeypatch.setattr(shell, "show", lambda figure, alt: shown.append((figure, alt)))
-    monkeypatch.setattr(shell, "display", shown.append)
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
-    receptive_field()
-    (figure, alt), *others = shown
-    assert not others
+def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(on_both_pages):
+    figure, alt, widget = on_both_pages(receptive_field)
     assert "9 against 33" in alt
     notes = [axes.get_xlabel() for axes in figure.axes]
     assert [note.split(",")[0] for note in notes[3:6]] == ["side 9", "side 17", "side 17"]
     assert [note.split(",")[0] for note in notes[6:]] == ["side 9", "side 33", "side 33"]
-    plt.close(figure)
-    monkeypatch.delenv("FUNNEL_STATIC")
-    receptive_field(1)
-    assert "lab-reach" in shown[1]._dom_classes
+    assert "lab-reach" in widget._dom_classes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -163,8 +164,8 @@ def test_groups_can_be_hidden_and_keep_their_values(name, group, inside, outside
     assert lab.controls[outside] not in page
     assert lab.buttons["reset"] in page
     assert lab.state == build(name).state
-    whole = build(name)
-    assert whole.controls[outside] in shown_controls(whole)
+    complete = build(name)
+    assert complete.controls[outside] in shown_controls(complete)
 
 
 @every_widget
@@ -188,3 +189,55 @@ def test_several_changes_are_drawn_once():
 @pytest.mark.parametrize(("value", "text"), [(-0.001, "0.00"), (0.125, "0.12"), (-1.5, "-1.50")])
 def test_zero_has_no_sign(value, text):
     assert shell.number(value) == text
+
+
+# --- several threads, as in ipykernel 7 ---------------------------------------------------------
+
+
+def twins(see, before_react=lambda: None) -> tuple[shell.Lab, IntSlider]:
+    """A lab in which `copy` follows `number`, and `other` is free."""
+    number, copy, other = (IntSlider(max=9) for _ in range(3))
+    number.observe(lambda _: before_react(), names="value")
+    controls = {"number": number, "copy": copy, "other": other}
+    lab = shell.Lab("test", controls, [{}], see, shell.Screen(1, 1))
+    lab.when("number", lambda: copy.set_trait("value", number.value))
+    return lab.open(), number
+
+
+def test_a_change_that_is_half_handled_is_not_drawn_by_another_thread():
+    drawn, half, go_on = [], threading.Event(), threading.Event()
+
+    def wait() -> None:
+        half.set()
+        assert go_on.wait(20)
+
+    def see(values):
+        drawn.append(values)
+        return shell.Seen(b"", "")
+
+    lab, number = twins(see, wait)
+    thread = threading.Thread(target=lambda: number.set_trait("value", 5))
+    thread.start()
+    assert half.wait(20)  # the slider has its new value, and the lab has not reacted
+    lab.controls["other"].value = 1
+    go_on.set()
+    thread.join()
+    assert all(values["number"] == values["copy"] for values in drawn)
+    assert drawn[-1] == {"number": 5, "copy": 5, "other": 1} == lab.state
+
+
+def test_the_last_change_is_drawn_last():
+    slow = threading.Event()
+
+    def see(values):
+        if values["other"] == 1:
+            slow.set()
+            thread.join(0.3)  # a second change comes while the first is being drawn
+        return shell.Seen(b"", str(values["other"]))
+
+    lab, _ = twins(see)
+    thread = threading.Thread(target=lambda: slow.wait(20) and lab.set(other=2))
+    thread.start()
+    lab.set(other=1)
+    thread.join()
+    assert "2" in lab.words.value

@@ -1,0 +1,77 @@
+"""Which modules are activations: known by their class, or recognised by what they do to numbers."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.activations import CrossFReLU, FReLU, Mish, PoolFunnel
+
+_BENT = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU)
+_SMOOTH = (nn.SiLU, nn.GELU, nn.Mish, nn.Hardswish)
+SWAPPABLE = (*_BENT, *_SMOOTH, Mish, FReLU, PoolFunnel, CrossFReLU)
+"""The modules that `swap_activation` replaces."""
+
+GATES = (nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Hardtanh, nn.Softmax)
+"""Modules that bound a gate or an output: reported, never replaced."""
+
+UNSURE = "a module of unknown class that acts on each number alone; also=[its class] swaps it"
+
+
+def arm_of(module: nn.Module) -> str | None:
+    """The name under which an earlier swap made this module.
+
+    Some arms are several layers, with a ReLU among them that must not be swapped again.
+    """
+    return getattr(module, "swapped_as", None)
+
+
+def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> str | None:
+    """ "" for an activation, a reason for what may be none, None for what is none.
+
+    Used by `swap_activation`, notebook 08.
+
+    >>> reason_to_keep(nn.ReLU()), reason_to_keep(nn.Conv2d(1, 1, 1))
+    ('', None)
+    >>> reason_to_keep(nn.Sigmoid())
+    'a gate or an output, no activation'
+    """
+    if isinstance(module, (*SWAPPABLE, *also)) or arm_of(module) is not None:
+        return ""
+    if isinstance(module, GATES):
+        return "a gate or an output, no activation"
+    if any(True for _ in module.children()) or any(True for _ in module.parameters()):
+        return None
+    return _by_probe(module)
+
+
+@torch.no_grad()
+def _by_probe(module: nn.Module) -> str | None:
+    """`reason_to_keep` of a module without parts, by its outputs for numbers from -20 to 20.
+
+    Surely an activation is what acts on each number alone, gives 0 for 0, goes on growing to the
+    right and grows less, or not at all, to the left.
+    """
+    x, generator = torch.linspace(-20, 20, 63), torch.Generator().manual_seed(0)
+    order = torch.randperm(63, generator=generator)
+    others = torch.where(torch.arange(63) < 31, x[order], 3.0)  # neighbours must not matter
+    with torch.random.fork_rng(devices=[]):
+        y, again = (_output(module, values) for values in (x, others))
+    if y is None or again is None or not torch.allclose(y[order][:31], again[:31], atol=1e-5):
+        return None
+    if torch.allclose(y, y[31] + (y[-1] - y[0]) / 40 * x, atol=1e-4):
+        return None  # a straight line: dropout, identity, a factor
+    grows = y[31].abs() < 1e-4 and y[-1] > 10 and y[0].abs() < 10
+    return "" if grows else UNSURE
+
+
+def _output(module: nn.Module, values: Tensor) -> Tensor | None:
+    """What a copy of the module makes of 63 numbers as a map (1, 3, 3, 7); None if it can't."""
+    x = values.reshape(1, 3, 3, 7)
+    try:
+        y = deepcopy(module).eval()(x.clone())
+    except Exception:
+        return None
+    return y.flatten() if isinstance(y, Tensor) and y.shape == x.shape else None
