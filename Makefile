@@ -19,7 +19,7 @@ help:        ## list these commands
 lab: setup   ## open JupyterLab on the notebooks
 	$(RUN) -m jupyterlab notebooks $(CONTAINER) $(ARGS)
 
-test: setup  ## lint, unit tests, every notebook in the ci profile, coverage
+test: setup  ## lint, types, unit tests, examples, every notebook in the ci profile, coverage
 	$(RUN) tools/run_tests.py $(ARGS)
 
 browser: setup  ## the widgets in JupyterLab in Chromium alone; says how to get Chromium
@@ -51,5 +51,5 @@ results: setup  ## write the README's main results, table and figure, from the r
 	$(RUN) tools/main_results.py
 
 clean:       ## remove .venv and what the tools left; data and your runs in data/cache stay
-	rm -rf .venv .benchmarks .coverage* .hypothesis .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .benchmarks .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

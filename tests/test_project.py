@@ -1,4 +1,4 @@
-"""The project's files agree: packages, addresses, commands, README, and ruff has nothing to say."""
+"""The project's files agree: packages, addresses, commands, README; ruff and mypy are content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
-from tools import notebooks, setup_environment
+from tools import notebooks, run_tests, setup_environment
 
 ROOT = notebooks.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -160,7 +160,7 @@ def test_the_package_is_built_of_helpers_alone(tmp_path):
     assert "Requires-Dist: torch<3,>=2.11\n" in metadata
 
 
-# --- ruff ---------------------------------------------------------------------------------------
+# --- ruff, mypy and the examples ----------------------------------------------------------------
 
 
 CHECKS = [["check", "--output-format=concise"], ["format", "--check"]]
@@ -175,6 +175,24 @@ def test_ruff_has_nothing_to_say(command):
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_mypy_has_nothing_to_say():
+    command = [sys.executable, "-m", "mypy"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_examples_in_docstrings_are_run(monkeypatch):
+    called: list[list[str]] = []
+    monkeypatch.setenv("FUNNEL_STATIC", "1")  # main sets it, and it must not stay
+    monkeypatch.setattr(run_tests.subprocess, "call", lambda command, **_: called.append(command))
+    run_tests.main([])
+    run_tests.main(["helpers/nn"])
+    for command in called:
+        assert "--doctest-modules" in command
+    assert {"notebooks", "tests", "helpers"} <= set(called[0])
+    assert "tests" not in called[1]
 
 
 # --- layers -------------------------------------------------------------------------------------

@@ -140,10 +140,10 @@ def draw() -> bytes:
             rows.append(Difference(label, one.difference, one.low, one.high, words))
     unit = "points: accuracy of the LeNet, mean IoU of the U-Net"
     figure = difference_axis(rows, MARGIN, unit, "What FReLU brings, and which part of it")
-    words, stored = PngImagePlugin.PngInfo(), BytesIO()
-    words.add_text("Description", alternative())
+    inside, stored = PngImagePlugin.PngInfo(), BytesIO()
+    inside.add_text("Description", alternative())
     with Image.open(BytesIO(png(figure))) as picture:
-        picture.save(stored, "png", pnginfo=words, optimize=True)
+        picture.save(stored, "png", pnginfo=inside, optimize=True)
     plt.close(figure)
     return stored.getvalue()
 

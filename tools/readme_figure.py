@@ -22,8 +22,8 @@ WINDOW = [[-1.0, -2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1.0]]  # Sobel: horizo
 
 def photograph() -> torch.Tensor:
     """matplotlib's photograph of Grace Hopper, standardised, as (1, 1, 256, 256)."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        grey = Image.open(file).convert("L").crop((0, 0, 512, 512)).resize((256, 256))
+    with Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)) as picture:
+        grey = picture.convert("L").crop((0, 0, 512, 512)).resize((256, 256))
     values = np.asarray(grey, dtype=np.float32)
     return torch.from_numpy((values - values.mean()) / values.std())[None, None]
 

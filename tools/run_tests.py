@@ -1,4 +1,4 @@
-"""Everything that `make test` checks, on every system: tests, notebooks, ruff, coverage."""
+"""Everything that `make test` checks: tests, notebooks, examples, types, ruff, coverage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WORKERS = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 # The longest cell of the ci profile takes some seconds: one that reaches the limit hangs.
 NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=60"]
-WHOLE = ["notebooks", "tests", "--cov=helpers", "--cov-fail-under=95"]
+# The examples in docstrings are tests too.
+WHOLE = ["notebooks", "tests", "helpers", "--cov=helpers", "--cov-fail-under=95"]
 
 
 def main(arguments: list[str]) -> int:
@@ -29,6 +30,7 @@ def main(arguments: list[str]) -> int:
         "pytest",
         *WORKERS,
         *NBVAL,
+        "--doctest-modules",
         *arguments,
         *([] if chosen else WHOLE),
     ]

@@ -99,8 +99,10 @@ def pip(venv: Path, requirements: Path, *options: str) -> None:
     command = [str(python_in(venv)), "-m", "pip", "install", "-r", str(requirements), *options]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off"]
     command += ["--retries=2", "--timeout=15", *index_options()]
-    words = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    process = subprocess.Popen(command, text=True, **words)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    assert process.stdout is not None
     with log.open("w", encoding="utf-8") as file:
         for line in process.stdout:
             file.write(line)

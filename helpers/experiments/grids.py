@@ -161,9 +161,7 @@ def _lenet_long(profile: Profile, source: str) -> list[Run]:
 def _unet(
     profile: Profile, source: str, recipe: Recipe, task: str, setting: str, arm: str, seed: int
 ) -> Run:
-    """A run of article B's task; the fair protocol's setting is the augmentation, the article's
-    the split.
-    """
+    """A run of article B's task; setting: the augmentation (fair) or the split (article)."""
     fair = setting in ("augmented", "plain")
     return Run(
         grid="unet-fair" if fair else "unet-article",
@@ -200,8 +198,9 @@ def _unet_fair(profile: Profile, source: str) -> list[Run]:
 
 
 def _unet_article(profile: Profile, source: str) -> list[Run]:
-    """Every net is scored by both metrics; regions are trained on both splits besides, so that
-    split x metric is complete at the article's recipe where the question is.
+    """The article's recipe on its own split, for regions on the shuffled split too.
+
+    Each network is scored by both metrics, so that split x metric is complete for regions.
     """
     recipe = article_unet_recipe(profile)
     tables = (

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets import Cifar10, load_cifar10
+from ..files import fingerprint
 from ..nn.networks import LeNet, initialise
 from ..training.prediction import Part, evaluate, predict
 from ..training.recipes import Recipe
 from ..training.side_by_side import fit_together
-from .run import Measured, Record, Run, check_source, fingerprint, rounded
+from .run import Measured, Record, Run, check_source, rounded
 
 CPU = torch.device("cpu")
 WINDOW_STEPS = 2000
@@ -53,7 +54,7 @@ def measure_lenet(runs: Sequence[Run]) -> list[Measured]:
         "ended": "finished",
         "measured_on": {**copy, "train": len(train), "test": len(test)},
     }
-    found = []
+    found: list[Measured] = []
     for number, (run, model) in enumerate(zip(runs, models, strict=True)):
         if step := done.first_bad_step(number):
             error = f"FloatingPointError: the loss is not finite from step {step} on."

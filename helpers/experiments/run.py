@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -100,11 +99,3 @@ def check_source(run: Run, source: str) -> None:
 def rounded(scores: Tensor) -> list[float | None]:
     """Shares with six digits; JSON has no NaN, so a class that was never there is None."""
     return [None if math.isnan(score) else round(score, 6) for score in scores.tolist()]
-
-
-def fingerprint(tensors: Iterable[Tensor]) -> str:
-    """Sixteen hexadecimal digits that stand for the numbers of a copy of a data set."""
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(tensor.contiguous().numpy())
-    return digest.hexdigest()[:16]

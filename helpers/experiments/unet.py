@@ -9,12 +9,13 @@ import numpy as np
 
 from ..datasets import Scenes, Stanford, load_stanford
 from ..evaluation.iou import iou_per_class, mean_iou, per_image_iou, pixel_accuracy
+from ..files import fingerprint
 from ..nn.networks import UNet, initialise
 from ..session import best_device
 from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import History, fit
 from .map_sheets import as_sheet
-from .run import Measured, Record, Run, check_source, fingerprint, rounded
+from .run import Measured, Record, Run, check_source, rounded
 from .store import own_store
 
 CURVE_DIGITS = {"train_loss": 5, "validation_loss": 5, "validation_score": 5, "learning_rate": 8}
@@ -84,6 +85,7 @@ def _training(history: History) -> Record:
 
 def first_unet(run: Run, classes: int) -> UNet:
     """The run's network with its first weights."""
+    assert run.width is not None  # each grid of U-Nets gives it
     model = UNet(classes, run.activation, run.width)
     initialise(model, run.seed)
     return model

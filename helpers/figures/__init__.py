@@ -64,4 +64,5 @@ from .scores import (
     split_by_metric,
 )
 from .splits import class_shares, sources_in_splits
-from .style import show
+from .style import LABELS, show
+from .tables import show_table

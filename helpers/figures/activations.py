@@ -210,7 +210,7 @@ def _histogram(axes: Axes, values: np.ndarray, picture: np.ndarray, colour: str)
     """A small histogram without a scale of counts."""
     axes.axis("on")
     ends = (picture.min(), picture.max())
-    axes.hist(values.ravel(), bins=np.linspace(*ends, 60), color=colour)
+    axes.hist(values.ravel(), bins=np.linspace(*ends, 60).tolist(), color=colour)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set(yticks=[], xticks=[-1, 0, 1, 2], xlim=ends)
     axes.spines["left"].set_visible(False)
@@ -251,11 +251,11 @@ def _name_ends(axes: Axes, apart: float = 0.05) -> None:
     apart: the least distance of two names, as a share of the axes' height.
     """
     to_share = axes.transScale + axes.transLimits
-    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
-    ends = [to_share.transform(line.get_xydata()[-1])[1] for line in lines]
+    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    ends = [to_share.transform(np.asarray(line.get_xydata())[-1])[1] for line in lines]
     for line, end, height in zip(lines, ends, _spread(ends, apart), strict=True):
         axes.annotate(
-            line.get_label(),
+            str(line.get_label()),
             (1, end),
             (1.06, height),
             xycoords="axes fraction",

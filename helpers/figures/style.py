@@ -32,7 +32,7 @@ COLOURS = {name: row.colour for name, row in ACTIVATIONS.items() if row.colour}
 LINES = {name: row.line for name, row in ACTIVATIONS.items()}
 LABELS = {name: row.label or name for name, row in ACTIVATIONS.items()}
 
-RC = {
+RC: dict[Any, Any] = {  # matplotlib's type lists every key
     "figure.dpi": 90,
     "figure.constrained_layout.use": True,
     "font.size": 11,
@@ -75,7 +75,7 @@ def png(figure: Figure) -> bytes:
     picture = Image.open(drawn).convert("RGB")
     colours: list[int] = []
     for count, method in ((176, Image.Quantize.MEDIANCUT), (80, Image.Quantize.MAXCOVERAGE)):
-        colours += picture.quantize(count, method).getpalette()[: 3 * count]
+        colours += (picture.quantize(count, method).getpalette() or [])[: 3 * count]
     palette = Image.new("P", (1, 1))
     palette.putpalette([255 if level > 249 else level for level in colours])  # white paper
     small = picture.quantize(palette=palette, dither=Image.Dither.NONE)

@@ -21,7 +21,7 @@ def show_table(
     notebook 03.
     """
     style = frame.style.format(dict(formats or {}), precision=2, na_rep="")
-    style.hide(names=True)
+    style.hide(names=True).hide(axis="columns", names=True)
     if isinstance(frame.index, pd.RangeIndex) or frame.index.name == "name":
         style.hide()
     if caption:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -254,7 +254,7 @@ class Activation:
     line: str | tuple[int, tuple[int, ...]] = "-"
     formula: str = ""
     family: str = ""
-    needs_channels: bool = True
+    needs_channels: bool = field(default=True, kw_only=True)
 
 
 def _pointwise(make: Callable[[], nn.Module], *look: Any) -> Activation:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 _aten = torch.ops.aten
 
@@ -56,6 +57,7 @@ def _train_step(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     Shape and dtype of `x`, (N, C, H, W). Where x and T(x) are equal, the gradient goes to x;
     torch.maximum would halve it. Such ties are rare in float32 and common in bfloat16.
     """
+    assert bn.num_batches_tracked is not None  # as running_mean, which `fast_path` asked for
     bn.num_batches_tracked.add_(1)
     running = bn.running_mean, bn.running_var, bn.momentum, bn.eps
     return _Funnel.apply(x, conv.weight, bn.weight, bn.bias, *running)
@@ -77,6 +79,8 @@ def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     >>> weight.shape, bias.shape
     (torch.Size([4, 1, 3, 3]), torch.Size([4]))
     """
+    assert bn.running_mean is not None  # a type checker can't see what `fast_path` asked
+    assert bn.running_var is not None
     scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
     return conv.weight * scale[:, None, None, None], bn.bias - bn.running_mean * scale
 
@@ -86,7 +90,7 @@ class _Funnel(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: Tensor,
         weight: Tensor,
         gamma: Tensor,
@@ -106,7 +110,7 @@ class _Funnel(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, gamma, beta, mean, inverse, summed = ctx.saved_tensors
         variance = inverse.pow(-2) - ctx.eps  # T(x) again costs less than keeping it
         again = _aten.native_batch_norm(summed, gamma, beta, mean, variance, False, 0.0, ctx.eps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,7 +118,8 @@ class HeConv2d(nn.Conv2d):
         fan_in = self.weight[0].numel()
         deviation = (2 / fan_in) ** 0.5 / 0.87962566  # the cut takes 12 % of the deviation away
         nn.init.trunc_normal_(self.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-        nn.init.zeros_(self.bias)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
 
 class Block(nn.Sequential):
@@ -170,7 +172,7 @@ class UNet(nn.Module):
             ]
         )
         self.bottom = blocks(16 * width, 32, 32, 32)
-        self.up = nn.ModuleList(
+        self.up: Any = nn.ModuleList(  # a type checker knows its items as Module alone
             [
                 blocks((32 + 16) * width, 16, 16),
                 blocks((16 + 8) * width, 8),

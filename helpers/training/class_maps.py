@@ -17,8 +17,13 @@ from .recipes import Recipe
 class OwnSizes(Protocol):
     """Scenes with images (N, 3, H, W) at the training size and labels (h, w) at their own."""
 
-    images: Tensor
-    full_labels: list[np.ndarray]
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W), uint8."""
+
+    @property
+    def full_labels(self) -> list[np.ndarray]:
+        """One (h, w) for each image."""
 
 
 def class_maps(

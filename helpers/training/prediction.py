@@ -27,8 +27,13 @@ class Part(Protocol):
     Labels are integers, (N,) for classification and (N, H, W) for segmentation, or UNKNOWN.
     """
 
-    images: Tensor
-    labels: Tensor
+    @property
+    def images(self) -> Tensor:
+        """(N, 3, H, W), uint8."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) or (N, H, W), integers."""
 
 
 @dataclass(frozen=True)
