@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 
 @contextmanager
@@ -177,17 +181,40 @@ PROFILES = {
     )
 }
 
-# Minutes of computing on 2 cores, per notebook and profile; readers see it before they wait.
-# Those of 04 and 05 in the full profile are scaled up from class by pixels, channels and epochs.
-MINUTES: dict[str, dict[str, float]] = {
-    "01_activation_functions": {"ci": 0.3, "class": 1, "full": 1},
-    "02_funnel_condition": {"ci": 0.3, "class": 1, "full": 1},
-    "03_cifar10_lenet_swap": {"ci": 0.5, "class": 3, "full": 3},
-    "04_unet_stanford_background": {"ci": 0.5, "class": 9, "full": 250},
-    "05_iou_evaluation": {"ci": 0.5, "class": 9, "full": 250},
-    "06_is_it_the_funnel": {"ci": 0.2, "class": 1, "full": 1},
-    "07_cost_of_a_funnel": {"ci": 0.3, "class": 2, "full": 4},
-    "08_in_your_network": {"ci": 0.5, "class": 7, "full": 400},
+RECORDED_MACHINE = "two cores of an Intel Xeon (AMX, 2.6 GHz)"
+"""Where MINUTES and RECORDED_SECONDS were measured, with nothing else running, torch 2.13."""
+
+RECORDED_SECONDS = {"unet": 0.0083, "lenet": 0.00092}
+"""What the two pieces of work of `slowness` take there; both are measured anew with MINUTES."""
+
+
+@dataclass(frozen=True)
+class Minutes:
+    """How long a notebook computes on RECORDED_MACHINE, by profile.
+
+    work: the piece of work that it is scaled by; longest: where more than half of it goes.
+    """
+
+    by_profile: dict[str, float]
+    work: str = "lenet"
+    longest: str = ""
+
+
+# Trainings of more than 5 minutes were timed over a few epochs and scaled up; those of the full
+# profile from class, by pixels, channels and epochs.
+MINUTES = {
+    "01_activation_functions": Minutes({"ci": 0.2, "class": 0.4, "full": 2}),
+    "02_funnel_condition": Minutes({"ci": 0.15, "class": 0.2, "full": 0.2}),
+    "03_cifar10_lenet_swap": Minutes({"ci": 0.3, "class": 2.4, "full": 2.4}, longest="section 4"),
+    "04_unet_stanford_background": Minutes(
+        {"ci": 0.2, "class": 7, "full": 190}, "unet", "section 6"
+    ),
+    "05_iou_evaluation": Minutes(
+        {"ci": 0.2, "class": 7.5, "full": 190}, "unet", "sections 2 and 8"
+    ),
+    "06_is_it_the_funnel": Minutes({"ci": 0.2, "class": 0.2, "full": 0.2}),
+    "07_cost_of_a_funnel": Minutes({"ci": 0.15, "class": 1, "full": 2.5}),
+    "08_in_your_network": Minutes({"ci": 0.3, "class": 8, "full": 400}, longest="section 5"),
 }
 
 
@@ -270,10 +297,8 @@ def start(notebook: str, seed: int = 0) -> Session:
     device.
     """
     session = Session(current_profile(), best_device(), seed, data_directory())
-    profile, minutes = session.profile, MINUTES[notebook]
-    print(f"Profile '{profile.name}': {profile.describes}.")
-    took = _duration(minutes[profile.name])
-    print(f"Without a GPU, on two cores, this notebook computes for about {took}.")
+    print(f"Profile '{session.profile.name}': {session.profile.describes}.")
+    print(_computing(MINUTES[notebook], session))
     version = torch.__version__.split("+")[0]
     print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {version}.")
     if where := _place():
@@ -281,12 +306,109 @@ def start(notebook: str, seed: int = 0) -> Session:
     return session
 
 
+def _computing(row: Minutes, session: Session) -> str:
+    """How long this notebook computes: here if the CPU does it, else on the recorded machine.
+
+    In ci nothing is measured, so that a run takes no time for it.
+    """
+    minutes, where = row.by_profile[session.profile.name], f"Without a GPU, on {RECORDED_MACHINE},"
+    if session.device.type == "cpu" and session.profile.name != "ci":
+        if times := slowness().get(row.work):
+            minutes, where = minutes * times, "On this machine"
+        else:
+            where = f"This machine is too busy or too slow to be measured; on {RECORDED_MACHINE}"
+    most = f"; most of it in {row.longest}" if row.longest and minutes >= 1 else ""
+    return f"{where} this notebook computes for about {_duration(minutes)}{most}."
+
+
 def _duration(minutes: float) -> str:
     if minutes < 1:
         return f"{minutes * 60:.0f} seconds"
-    if minutes < 90:
-        return f"{minutes:.0f} minute{'s' if minutes > 1 else ''}"
+    if minutes < 120:
+        return f"{minutes:.0f} minute{'s' if minutes >= 1.5 else ''}"
     return f"{minutes / 60:.0f} hours"
+
+
+# --- how fast this machine is -------------------------------------------------------------------
+
+MEASURE_SECONDS = {"lenet": 0.1, "unet": 0.35}  # at most
+MOST_ROUNDS, LEAST_ROUNDS = 30, 3
+
+
+@cache
+def slowness() -> dict[str, float]:
+    """How many times as long as RECORDED_MACHINE this one's CPU takes, by kind of work.
+
+    "lenet": small layers on one thread, batches of 4; "unet": a level of the U-Net with a funnel,
+    in the number format and with the threads that `fit` takes. Both forward and backward, once per
+    process. Without the kind that is too much for MEASURE_SECONDS. Threads, generators and gradient
+    mode stay as they were. Introduced in notebook 01.
+    """
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+        found = {
+            "lenet": _least_seconds(_lenet_step(), MEASURE_SECONDS["lenet"], 1),
+            "unet": _least_seconds(_unet_level(), MEASURE_SECONDS["unet"]),
+        }
+    finite = {work: seconds for work, seconds in found.items() if seconds < math.inf}
+    return {work: seconds / RECORDED_SECONDS[work] for work, seconds in finite.items()}
+
+
+def _least_seconds(work: Callable[[], object], at_most: float, count: int | None = None) -> float:
+    """The shortest round: others on the machine make it longer, never shorter. Infinite if only
+    one or two fit, which are slow because they are the first.
+    """
+    rounds: list[float] = []
+    begin = time.perf_counter()
+    with threads(count):
+        while len(rounds) < MOST_ROUNDS and time.perf_counter() - begin < at_most:
+            start = time.perf_counter()
+            work()
+            rounds.append(time.perf_counter() - start)
+    return min(rounds) if len(rounds) >= LEAST_ROUNDS else math.inf
+
+
+def _lenet_step() -> Callable[[], object]:
+    """LeNet's layers. Its module imports this one, so they are written down here."""
+    first = (nn.Conv2d(3, 6, 5), nn.ReLU(), nn.MaxPool2d(2))
+    second = (nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2))
+    dense = (nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10))
+    network, images = nn.Sequential(*first, *second, nn.Flatten(), *dense), torch.ones(4, 3, 32, 32)
+    return lambda: network(images).sum().backward()
+
+
+def _unet_level() -> Callable[[], object]:
+    """Convolution, BatchNorm and funnel of the class U-Net's third level, half a batch."""
+    block = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64))
+    window = nn.Conv2d(64, 64, 3, padding=1, groups=64, bias=False)
+    condition = nn.Sequential(window, nn.BatchNorm2d(64))
+    for part in (block, condition):
+        part.to(memory_format=torch.channels_last)
+    maps = torch.ones(8, 64, 32, 40).to(memory_format=torch.channels_last).requires_grad_()
+    bf16 = gains_from_bf16(maps.device)
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            x = block(maps)
+            answer = torch.maximum(x, condition(x))
+        answer.float().sum().backward()
+
+    return step
+
+
+def gains_from_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by units of its own, and does not emulate it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    units: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.11
+    # ATEN_CPU_CAPABILITY=avx2 makes a larger x86 processor do without its units.
+    larger = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    x86 = larger and (units.get("avx512_bf16") or units.get("amx_bf16"))
+    return bool(x86 or units.get("bf16"))
+
+
+# --- where we run -------------------------------------------------------------------------------
 
 
 def _device_line(device: torch.device) -> str:

@@ -193,16 +193,6 @@ def _() -> bool:
 
 
 @claim("06", "Nearly all of it is BatchNorm's and depth's: the same layers without the wiring come")
-@claim("06", "After twenty epochs the gain is still there, and the wiring's part is below a point")
-@claim(
-    "README", "After twenty epochs the gain is still there, and the wiring's part of it is below"
-)
-def _() -> bool:
-    swap, layers, wiring = (one(longer(), *pair) for pair in LASTING)
-    nearly_all = layers.difference > 0.8 * swap.difference
-    return (swap.verdict, wiring.verdict, nearly_all) == ("matters", "does not matter", True)
-
-
 @claim(
     "06",
     "after twenty epochs nothing of it is seen, though these five pairs leave room for a point",
@@ -438,14 +428,6 @@ def _() -> bool:
     return sorted(losses)[::-1] == losses and sorted(on_others) == on_others and third
 
 
-@claim(
-    "README", "in the LeNet the swap pays, and most of what it brings is a BatchNorm and one more"
-)
-def _() -> bool:
-    pays = one(lenets(), "frelu", "relu").verdict == "matters"
-    return pays and steps()["BatchNorm"] + steps()["depth"] > sum(steps().values()) / 2
-
-
 def on_surfaces(arm: str, reference: str) -> np.ndarray:
     return pairs(unets("unet-fair", "augmented", "surfaces"), arm, reference, FAIR)
 
@@ -462,20 +444,6 @@ def _() -> bool:
 
 @claim("06", "and on surfaces no interval excludes zero")
 @claim("06", "on surfaces nothing is decided, and no gain by the funnel's wiring is shown")
-@claim(
-    "README",
-    "it is the extra layer again that gains on regions; on surfaces nothing is decided, and the "
-    "funnel is not shown to help",
-)
-def _() -> bool:
-    found = unets("unet-fair", "augmented", "surfaces")
-    made = [one(found, *pair, FAIR) for pair in (*LASTING, ("frelu", "mish"))]
-    within = all(each.low < 0 < each.high for each in made)
-    undecided = {each.verdict for each in made} == {"not decided"}
-    gained = gaps("augmented", "dw_bn_relu", "relu").min() > 0
-    return within and undecided and gained and gaps("augmented", *ARMS[1:]).max() < 0
-
-
 def surfaces() -> pd.DataFrame:
     theirs = unets("unet-article", "article's split", "surfaces")
     return pd.concat([theirs, unets("unet-fair", "augmented", "surfaces")])
@@ -503,12 +471,6 @@ def _() -> bool:
     means = mean_of(unets("unet-article", "article's split", "surfaces"), ARTICLES)
     article = {arm: 100 * mean for arm, (mean, _) in ARTICLE_B["surfaces"].items()}
     return all(0 < means[arm] - theirs < 4 for arm, theirs in article.items())
-
-
-@claim("README", "without augmentation the gain is gone, and the extra layer learns the training")
-def _() -> bool:
-    gained = [gaps("plain", arm, "relu").mean() for arm in ARMS[1:]]
-    return max(gained) < 0
 
 
 # --- every sentence ---------------------------------------------------------------------------

@@ -23,13 +23,12 @@ def test_the_figure_was_drawn_from_these_records():
         assert picture.text["Description"] == main_results.alternative(), "run `make results`"
 
 
-def test_a_row_is_the_paired_difference_of_its_arms():
-    task = main_results.TASKS[0]
-    one = task.compared.loc["FReLU in ReLU's place"]
+def test_a_number_is_the_paired_difference_of_its_arms():
+    task = main_results.TASKS["LeNet"]
     by_seed = task.runs.pivot(index="seed", columns="arm", values="accuracy")
     span = intervals.paired_difference(by_seed["frelu"], by_seed["relu"])
-    assert (one.difference, one.low, one.high) == (span.mean, span.low, span.high)
-    assert f"{span.mean:+.1f} ± {span.half_width:.1f} accuracy | {len(by_seed)}" in README
+    assert f"brings {span.mean:+.1f} ± {span.half_width:.1f} points of accuracy" in README
+    assert f"({len(by_seed)} pairs of runs). FReLU in ReLU's place" in README
 
 
 def test_changed_records_change_readme_and_figure(monkeypatch):
@@ -44,7 +43,7 @@ def test_changed_records_change_readme_and_figure(monkeypatch):
         assert picture.text["Description"] == main_results.alternative() != words
 
 
-def test_a_question_without_records_is_named(monkeypatch):
+def test_what_was_not_run_is_said(monkeypatch):
     monkeypatch.setattr(main_results, "records", lambda *grids: records())
-    assert "the funnel alone (U-Net, not augmented)" in main_results.waiting()
-    assert "FReLU in Mish's place (LeNet)" in main_results.block()
+    assert "brings (not run yet) points of accuracy" in main_results.block()
+    assert "(0 pairs of runs)" in main_results.block()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers import PROFILES, current_profile, data_directory, random_generator, start
-from helpers.session import MINUTES, best_device
+from helpers import PROFILES, current_profile, data_directory, random_generator, session, start
+from helpers.session import MINUTES, best_device, slowness
+from helpers.training import threads
+from tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,16 +38,93 @@ def test_nothing_is_downloaded_in_ci():
 
 def test_start_says_profile_minutes_device_and_seed(capsys, monkeypatch):
     monkeypatch.setenv("FUNNEL_PROFILE", "ci")
-    session = start("03_cifar10_lenet_swap", seed=4)
+    assert start("03_cifar10_lenet_swap", seed=4).seed == 4
     said = capsys.readouterr().out
-    assert session.seed == 4
     assert all(word in said for word in ("Profile 'ci'", "seconds", "Device", "Seed 4"))
 
 
+# --- minutes ------------------------------------------------------------------------------------
+
+
 def test_every_notebook_has_its_minutes():
-    stored = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    stored = {path.stem for path in notebooks.stored_notebooks()}
     assert stored <= set(MINUTES)
-    assert all(set(minutes) == set(PROFILES) for minutes in MINUTES.values())
+    assert all(set(row.by_profile) == set(PROFILES) for row in MINUTES.values())
+    assert {row.work for row in MINUTES.values()} == set(session.RECORDED_SECONDS)
+
+
+@pytest.mark.parametrize("name", [name for name, row in MINUTES.items() if row.longest])
+def test_the_longest_sections_are_those_that_train(name):
+    (path,) = [path for path in notebooks.stored_notebooks() if path.stem == name]
+    number, train = "", set()
+    for cell in notebooks.read(path).cells:
+        if heading := re.match(r"## (\d+)\.", cell.source):
+            number = heading[1]
+        if cell.cell_type == "code" and re.search(
+            r"\bfit\(.*recipe, (session\.)?seed", cell.source
+        ):
+            train.add(number)
+    assert set(re.findall(r"\d+", MINUTES[name].longest)) <= train
+
+
+@pytest.mark.parametrize(
+    ("profile", "device", "times", "expected"),
+    [
+        ("class", "cpu", {"unet": 3, "lenet": 1}, "On this machine .* 21 minutes; .* section 6."),
+        ("class", "cpu", {}, "This machine is too .* on two cores .* 7 minutes; .* section 6."),
+        ("class", "mps", None, "Without a GPU, on two cores .* 7 minutes; .* section 6."),
+        ("ci", "cpu", None, "Without a GPU, on two cores .* 12 seconds."),
+    ],
+)
+def test_minutes_are_scaled_where_this_cpu_computes(
+    capsys, monkeypatch, profile, device, times, expected
+):
+    monkeypatch.setenv("FUNNEL_PROFILE", profile)
+    monkeypatch.setattr(session, "best_device", lambda: torch.device(device))
+    monkeypatch.setattr(
+        session, "slowness", lambda: pytest.fail("measured") if times is None else times
+    )
+    start("04_unet_stanford_background")
+    assert re.search(f"^{expected}$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("units", [{}, {"avx512_bf16": True}])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_measuring_leaves_torch_as_it_was(monkeypatch, units, mode):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
+    long = {"lenet": 20, "unet": 20}  # enough where others compute, too
+    monkeypatch.setattr(session, "MEASURE_SECONDS", long)
+    monkeypatch.setattr(session, "MOST_ROUNDS", 3)
+    slowness.cache_clear()
+    state = torch.random.get_rng_state()
+    with threads(2), mode():
+        found = slowness()
+        assert torch.get_num_threads() == 2
+        assert not torch.is_grad_enabled()
+        assert torch.is_inference_mode_enabled() == (mode is torch.inference_mode)
+    assert set(found) == {"unet", "lenet"}
+    assert all(times > 0 for times in found.values())
+    assert slowness() is found
+    assert torch.equal(torch.random.get_rng_state(), state)
+    slowness.cache_clear()
+
+
+def test_a_machine_that_manages_too_few_rounds_is_not_measured(monkeypatch):
+    monkeypatch.setattr(session, "MEASURE_SECONDS", {"lenet": 1e-9, "unet": 1e-9})
+    slowness.cache_clear()
+    assert slowness() == {}
+    slowness.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [(0.35, "21 seconds"), (1.2, "1 minute"), (1.6, "2 minutes"), (190, "3 hours")],
+)
+def test_durations(minutes, told):
+    assert session._duration(minutes) == told
+
+
+# --- data, device, seeds ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("named", "beside"), [("here", True), (None, False)])

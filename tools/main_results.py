@@ -1,4 +1,4 @@
-"""Writes the README's main results, table and figure, from the records."""
+"""Writes the README's main results, sentences and figure, from the records."""
 
 from __future__ import annotations
 
@@ -26,188 +26,122 @@ BEGIN, END = "<!-- results: written by `make results` -->\n", "<!-- end of the r
 
 @dataclass(frozen=True)
 class Task:
-    """One network and its questions: a name in words -> (arm, reference).
+    """One network, its recipe and its data; `score` is a column of the records."""
 
-    setting, labels: how the U-Net was trained, and on what; the LeNet has one recipe.
-    """
-
-    title: str
-    short: str
     grids: tuple[str, ...]
     score: str
-    unit: str
-    questions: dict[str, tuple[str, str]]
     setting: str = ""
     labels: str = "cifar10"
 
     @property
     def runs(self) -> pd.DataFrame:
         """The recorded runs of the arms that are asked about."""
-        arms = {arm for pair in self.questions.values() for arm in pair}
         found = records(*self.grids).query("task == @self.labels and setting == @self.setting")
-        found = found[found["arm"].isin(arms)]
+        found = found[found["arm"].isin(["relu", "bn_relu", "dw_bn_relu", "frelu"])]
         return of_one_size(found) if self.setting else found
 
     @property
     def compared(self) -> pd.DataFrame:
-        """The comparisons by name, those with too few pairs left out."""
-        return compare(self.runs, self.questions, self.score)
+        """The comparisons by name; questions without two pairs of runs are left out."""
+        return compare(self.runs, QUESTIONS, self.score)
+
+    def signed(self, question: str) -> str:
+        """The difference in points with its 95 % interval."""
+        table = self.compared
+        return signed(table.loc[question]) if question in table.index else "(not run yet)"
+
+    @property
+    def pairs(self) -> str:
+        """How many pairs the swap has."""
+        return f"{self.compared['pairs'].get('swap', 0)} pairs of runs"
 
 
-ON_UNET = {
-    "FReLU in ReLU's place": ("frelu", "relu"),
-    "FReLU in Mish's place": ("frelu", "mish"),
-    "depth alone": ("dw_bn_relu", "relu"),
-    "the funnel alone": ("frelu", "dw_bn_relu"),
+QUESTIONS = {
+    "swap": ("frelu", "relu"),
+    "BatchNorm": ("bn_relu", "relu"),
+    "layer": ("dw_bn_relu", "bn_relu"),
+    "layer, U-Net": ("dw_bn_relu", "relu"),  # which has its BatchNorm anyway
+    "wiring": ("frelu", "dw_bn_relu"),
 }
-TASKS = (
-    Task(
-        "LeNet on CIFAR-10, article A's recipe",
-        "LeNet",
-        ("lenet-swap", "lenet-controls"),
-        "accuracy",
-        "accuracy",
-        {
-            "FReLU in ReLU's place": ("frelu", "relu"),
-            "FReLU in Mish's place": ("frelu", "mish"),
-            "BatchNorm's part": ("bn_relu", "relu"),
-            "depth's part": ("dw_bn_relu", "bn_relu"),
-            "the funnel's part": ("frelu", "dw_bn_relu"),
-        },
-    ),
-    Task(
-        "The same LeNet, 20 epochs",
-        "LeNet, 20 epochs",
-        ("lenet-long",),
-        "accuracy",
-        "accuracy",
-        {
-            "FReLU in ReLU's place": ("frelu", "relu"),
-            "FReLU in Mish's place": ("frelu", "mish"),
-            "BatchNorm's and depth's part": ("dw_bn_relu", "relu"),
-            "the funnel's part": ("frelu", "dw_bn_relu"),
-        },
-    ),
-    Task(
-        "U-Net on Stanford Background's regions, held out",
-        "U-Net",
-        ("unet-fair",),
-        "miou",
-        "mean IoU",
-        ON_UNET,
-        "augmented",
-        "regions",
-    ),
-    Task(
-        "The same U-Net, trained without augmentation",
-        "U-Net, not augmented",
-        ("unet-fair",),
-        "miou",
-        "mean IoU",
-        ON_UNET,
-        "plain",
-        "regions",
-    ),
-    Task(
-        "U-Net on Stanford Background's surfaces, held out",
-        "U-Net, surfaces",
-        ("unet-fair",),
-        "miou",
-        "mean IoU",
-        ON_UNET,
-        "augmented",
-        "surfaces",
-    ),
-)
+TASKS = {
+    "LeNet": Task(("lenet-swap", "lenet-controls"), "accuracy"),
+    "20 epochs": Task(("lenet-long",), "accuracy"),
+    "U-Net": Task(("unet-fair",), "miou", "augmented", "regions"),
+    "plain": Task(("unet-fair",), "miou", "plain", "regions"),
+    "surfaces": Task(("unet-fair",), "miou", "augmented", "surfaces"),
+}
+ROWS = {
+    "LeNet: FReLU in ReLU's place": ("LeNet", "swap"),
+    "LeNet: of it, the extra depthwise layer": ("LeNet", "layer"),
+    "LeNet: of it, the funnel's wiring": ("LeNet", "wiring"),
+    "U-Net: FReLU in ReLU's place": ("U-Net", "swap"),
+    "U-Net: of it, the funnel's wiring": ("U-Net", "wiring"),
+}
+"""The figure's rows: label -> (task, question)."""
 
 
 def signed(one: pd.Series) -> str:
-    """A comparison's difference with its interval, as the table has it."""
+    """A comparison's difference with the half width of its interval."""
     return f"{one.difference:+.1f} ± {one.high - one.difference:.1f}"
 
 
-HEAD = """\
-| network | question | difference in points | pairs of runs | |
-|---|---|---|---|---|
-"""
-
-
-def table() -> str:
-    """Markdown: one row a question."""
-    lines = []
-    for task in TASKS:
-        for name, one in task.compared.iterrows():
-            what = f"{name} (`{one.arm}` - `{one.reference}`)"
-            row = (task.title, what, f"{signed(one)} {task.unit}", str(one.pairs), one.verdict)
-            lines.append(f"| {' | '.join(row)} |")
-    return HEAD + "\n".join(lines)
+def sentences() -> str:
+    """What was found, in four sentences."""
+    lenet, longer, regions, plain, surfaces = TASKS.values()
+    return (
+        f"- **LeNet on CIFAR-10, article A's recipe** ({lenet.pairs}). FReLU in ReLU's place "
+        f"brings {lenet.signed('swap')} points of accuracy: {lenet.signed('BatchNorm')} from the "
+        f"BatchNorm that comes with it, {lenet.signed('layer')} from the extra depthwise layer, "
+        f"{lenet.signed('wiring')} from the funnel's own wiring.\n"
+        f"- **The same after 20 epochs** ({longer.pairs}): {longer.signed('swap')} points, of "
+        f"which the wiring has {longer.signed('wiring')}.\n"
+        f"- **U-Net on Stanford Background's regions, held out** ({regions.pairs}): "
+        f"{regions.signed('swap')} points of mean IoU; the extra layer without the wiring brings "
+        f"{regions.signed('layer, U-Net')}.\n"
+        f"- **The same without augmentation** ({plain.pairs}): {plain.signed('swap')}; "
+        f"**on surfaces** ({surfaces.pairs}): {surfaces.signed('swap')}."
+    )
 
 
 def circumstances() -> str:
     """What a number is, and where the runs were made."""
-    runs = [run for task in TASKS for run in task.runs.itertuples()]
+    runs = [run for task in TASKS.values() for run in task.runs.itertuples()]
     machines = sorted({f"{run.processor}, {run.cores} cores" for run in runs})
     torches = sorted({run.torch.split("+")[0] for run in runs})
     copies = sorted({run.copy for run in runs})
     return (
-        "Mean paired differences with 95 % intervals (Student's t); the runs of a pair share the "
-        f"seed. {len(runs)} runs; {'; '.join(machines)}; torch {', '.join(torches)}; "
-        f"{'; '.join(copies)}. The U-Net's size: {size_of_unet()}. A difference "
-        f"*matters* when its whole interval lies beyond {MARGIN:g} point, and does not "
-        "when its 90 % interval lies within. Under six pairs there is no test, and the interval "
-        "rests on Student's assumption alone: take it as a hint."
+        "± is the 95 % interval (Student's t) of differences between runs that share a seed, not "
+        "corrected for being several; under six pairs there is no test: take it as a hint. "
+        f"{len(runs)} runs; {'; '.join(machines)}; torch {', '.join(torches)}; "
+        f"{'; '.join(copies)}; U-Net: {size_in_words(TASKS['U-Net'].runs)}."
     )
-
-
-def size_of_unet() -> str:
-    """The recorded U-Nets', and whether it is article B's."""
-    return size_in_words(next(task for task in TASKS if task.setting).runs)
-
-
-def waiting() -> str:
-    """What is not answered yet, as a sentence; nothing when all is."""
-    open_questions = [
-        f"{name} ({task.short})"
-        for task in TASKS
-        for name in task.questions.keys() - set(task.compared.index)
-    ]
-    return f"Still to be run: {', '.join(sorted(open_questions))}." if open_questions else ""
 
 
 def alternative() -> str:
     """What the figure shows, in words."""
-    tasks = [
-        f"{task.title}: " + ", ".join(f"{name} {signed(one)}" for name, one in found.iterrows())
-        for task in TASKS
-        if len(found := task.compared)
-    ]
-    return f"Differences with intervals on one axis. {'; '.join(tasks)}."
+    rows = [f"{label} {TASKS[task].signed(question)}" for label, (task, question) in ROWS.items()]
+    return f"Five differences with 95 % intervals on one axis. {'; '.join(rows)}."
 
 
 def block() -> str:
     """What stands in the README between the marks."""
     picture = f"![{alternative()}]({FIGURE.relative_to(ROOT).as_posix()})"
-    return f"{BEGIN}\n{picture}\n\n{table()}\n\n{circumstances()} {waiting()}\n\n"
+    return f"{BEGIN}\n{picture}\n\n{sentences()}\n\n{circumstances()}\n\n"
 
 
 def draw() -> bytes:
     """The figure; its words are kept inside, so that a test can tell when it is out of date."""
-    rows = [
-        Difference(
-            f"{task.short}: {name}",
-            one.difference,
-            one.low,
-            one.high,
-            f"{signed(one)}, {one.pairs} pairs",
-        )
-        for task in TASKS
-        for name, one in task.compared.iterrows()
-    ]
+    found = {label: (TASKS[task].compared, question) for label, (task, question) in ROWS.items()}
+    rows = []
+    for label, (table, question) in found.items():
+        if question in table.index:
+            one = table.loc[question]
+            words = f"{signed(one)}, {one.pairs} pairs"
+            rows.append(Difference(label, one.difference, one.low, one.high, words))
     unit = "points: accuracy of the LeNet, mean IoU of the U-Net"
-    title = f"What FReLU brings, and which part of it\nU-Net: {size_of_unet()}"
+    figure = difference_axis(rows, MARGIN, unit, "What FReLU brings, and which part of it")
     words, stored = PngImagePlugin.PngInfo(), BytesIO()
     words.add_text("Description", alternative())
-    figure = difference_axis(rows, MARGIN, unit, title)
     with Image.open(BytesIO(png(figure))) as picture:
         picture.save(stored, "png", pnginfo=words, optimize=True)
     plt.close(figure)

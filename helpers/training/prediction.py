@@ -14,13 +14,11 @@ from torch.nn import functional as F
 
 from ..evaluation.iou import confusion_matrix, mean_iou, pixel_accuracy
 from ..nn.memory_format import memory_format_for
-from ..session import best_device, threads
+from ..session import best_device, gains_from_bf16, threads
 from .recipes import Recipe
 
 UNKNOWN = -1
 """The label of pixels and images without a class: no loss, no score."""
-
-_BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 class Part(Protocol):
@@ -153,14 +151,7 @@ def precision(recipe: Recipe, device: torch.device) -> str:
 
     bfloat16 is used where the recipe asks for it and the device computes it faster.
     """
-    if not recipe.bf16:
-        return "float32"
-    if device.type == "cuda":
-        faster = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        units: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.11
-        faster = device.type == "cpu" and any(units.get(unit) for unit in _BF16_UNITS)
-    return "bfloat16 autocast" if faster else "float32"
+    return "bfloat16 autocast" if recipe.bf16 and gains_from_bf16(device) else "float32"
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:

@@ -448,6 +448,9 @@ def test_the_thread_count_is_given_back():
 def test_bf16_is_used_only_where_asked_for_and_supported(monkeypatch):
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")  # held down
+    assert prediction.precision(small_recipe(bf16=True), cpu) == "float32"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert prediction.precision(small_recipe(bf16=True), cpu) == "bfloat16 autocast"
     assert prediction.precision(small_recipe(), cpu) == "float32"
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
