@@ -161,8 +161,9 @@ def _lenet_long(profile: Profile, source: str) -> list[Run]:
 def _unet(
     profile: Profile, source: str, recipe: Recipe, task: str, setting: str, arm: str, seed: int
 ) -> Run:
-    """A run of article B's task; the fair protocol's setting is the augmentation, the article's
-    the split.
+    """A run of article B's task.
+
+    The fair protocol's setting is the augmentation, the article's the split.
     """
     fair = setting in ("augmented", "plain")
     return Run(
@@ -200,8 +201,9 @@ def _unet_fair(profile: Profile, source: str) -> list[Run]:
 
 
 def _unet_article(profile: Profile, source: str) -> list[Run]:
-    """Every net is scored by both metrics; regions are trained on both splits besides, so that
-    split x metric is complete at the article's recipe where the question is.
+    """By the article's recipe: both tasks on its own split, regions on the shuffled one too.
+
+    Every net is scored by both metrics, so that split x metric is complete where the question is.
     """
     recipe = article_unet_recipe(profile)
     tables = (

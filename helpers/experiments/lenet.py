@@ -54,7 +54,7 @@ def measure_lenet(runs: Sequence[Run]) -> list[Measured]:
         "ended": "finished",
         "measured_on": {**copy, "train": len(train), "test": len(test)},
     }
-    found = []
+    found: list[Measured] = []
     for number, (run, model) in enumerate(zip(runs, models, strict=True)):
         if step := done.first_bad_step(number):
             error = f"FloatingPointError: the loss is not finite from step {step} on."

@@ -17,8 +17,10 @@ from .run import Record
 from .store import Store, recorded_store
 from .unet import maps_name
 
-ASKED = ("grid", "arm", "task", "setting", "activation", "seed", "data", "protocol", "split")
-ASKED += ("label_resize", "width", "recipe_version")
+ASKED = (
+    *("grid", "arm", "task", "setting", "activation", "seed", "data", "protocol", "split"),
+    *("label_resize", "width", "recipe_version"),
+)
 MEASURED = ("dtype", "device", "seconds", "steps")
 ARTICLE_SIZE = "224x224, width 32"
 RECIPE_DEFAULTS = {f.name: None if f.default is MISSING else f.default for f in fields(Recipe)}
