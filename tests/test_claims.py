@@ -193,6 +193,13 @@ def _() -> bool:
 
 
 @claim("06", "Nearly all of it is BatchNorm's and depth's: the same layers without the wiring come")
+@claim("06", "After twenty epochs the gain is still there, and the wiring's part is below a point")
+def _() -> bool:
+    swap, layers, wiring = (one(longer(), *pair) for pair in LASTING)
+    nearly_all = layers.difference > 0.8 * swap.difference
+    return (swap.verdict, wiring.verdict, nearly_all) == ("matters", "does not matter", True)
+
+
 @claim(
     "06",
     "after twenty epochs nothing of it is seen, though these five pairs leave room for a point",
@@ -444,6 +451,13 @@ def _() -> bool:
 
 @claim("06", "and on surfaces no interval excludes zero")
 @claim("06", "on surfaces nothing is decided, and no gain by the funnel's wiring is shown")
+def _() -> bool:
+    runs = unets("unet-fair", "augmented", "surfaces")
+    made = compare(runs, [*LASTING, ("frelu", "mish")], FAIR)
+    within = ((made["low"] < 0) & (made["high"] > 0)).all()
+    return len(made) == 4 and within and set(made["verdict"]) == {"not decided"}
+
+
 def surfaces() -> pd.DataFrame:
     theirs = unets("unet-article", "article's split", "surfaces")
     return pd.concat([theirs, unets("unet-fair", "augmented", "surfaces")])

@@ -161,7 +161,10 @@ def _lenet_long(profile: Profile, source: str) -> list[Run]:
 def _unet(
     profile: Profile, source: str, recipe: Recipe, task: str, setting: str, arm: str, seed: int
 ) -> Run:
-    """A run of article B's task; setting: the augmentation (fair) or the split (article)."""
+    """A run of article B's task.
+
+    The fair protocol's setting is the augmentation, the article's the split.
+    """
     fair = setting in ("augmented", "plain")
     return Run(
         grid="unet-fair" if fair else "unet-article",
@@ -198,9 +201,9 @@ def _unet_fair(profile: Profile, source: str) -> list[Run]:
 
 
 def _unet_article(profile: Profile, source: str) -> list[Run]:
-    """The article's recipe on its own split, for regions on the shuffled split too.
+    """By the article's recipe: both tasks on its own split, regions on the shuffled one too.
 
-    Each network is scored by both metrics, so that split x metric is complete for regions.
+    Every net is scored by both metrics, so that split x metric is complete where the question is.
     """
     recipe = article_unet_recipe(profile)
     tables = (

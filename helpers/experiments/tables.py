@@ -17,17 +17,10 @@ from .run import Record
 from .store import Store, recorded_store
 from .unet import maps_name
 
-ASKED: tuple[str, ...] = (
-    "grid",
-    "arm",
-    "task",
-    "setting",
-    "activation",
-    "seed",
-    "data",
-    "protocol",
+ASKED = (
+    *("grid", "arm", "task", "setting", "activation", "seed", "data", "protocol", "split"),
+    *("label_resize", "width", "recipe_version"),
 )
-ASKED += ("split", "label_resize", "width", "recipe_version")
 MEASURED = ("dtype", "device", "seconds", "steps")
 ARTICLE_SIZE = "224x224, width 32"
 RECIPE_DEFAULTS = {f.name: None if f.default is MISSING else f.default for f in fields(Recipe)}

@@ -85,8 +85,8 @@ def _training(history: History) -> Record:
 
 def first_unet(run: Run, classes: int) -> UNet:
     """The run's network with its first weights."""
-    assert run.width is not None  # each grid of U-Nets gives it
-    model = UNet(classes, run.activation, run.width)
+    width = {} if run.width is None else {"width": run.width}
+    model = UNet(classes, run.activation, **width)
     initialise(model, run.seed)
     return model
 

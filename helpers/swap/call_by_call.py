@@ -21,6 +21,7 @@ class CallByCall(nn.ModuleList):
     Its limit: code that runs a *part* of the owner's forward again, as checkpointing inside a block
     does. Checkpointing entire blocks is safe. Introduced in notebook 08.
 
+    >>> import torch
     >>> relu, mish = nn.ReLU(), nn.Mish()
     >>> block = nn.Module()
     >>> block.act = CallByCall([relu, mish], order=[0, 1, 0], name="act")

@@ -21,6 +21,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
     pointwise activations are left out, as is usual: beside the rest they are few. Counted in eval
     mode; the model is left as it was. Introduced in notebook 06.
 
+    >>> import torch
     >>> multiply_adds(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), torch.zeros(1, 3, 32, 32))
     {'0': 194400}
     """
@@ -44,6 +45,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
 def total_multiply_adds(model: nn.Module, example: Tensor) -> int:
     """`multiply_adds` of all layers together. Introduced in notebook 06.
 
+    >>> import torch
     >>> total_multiply_adds(nn.Linear(3, 2), torch.zeros(5, 3))
     30
     """

@@ -42,7 +42,7 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
         return ""
     if isinstance(module, GATES):
         return "a gate or an output, no activation"
-    if any(True for _ in module.children()) or any(True for _ in module.parameters()):
+    if list(module.children()) or list(module.parameters()):
         return None
     return _by_probe(module)
 
@@ -54,12 +54,15 @@ def _by_probe(module: nn.Module) -> str | None:
     Surely an activation is what acts on each number alone, gives 0 for 0, goes on growing to the
     right and grows less, or not at all, to the left.
     """
-    x, generator = torch.linspace(-20, 20, 63), torch.Generator().manual_seed(0)
-    order = torch.randperm(63, generator=generator)
-    others = torch.where(torch.arange(63) < 31, x[order], 3.0)  # neighbours must not matter
-    with torch.random.fork_rng(devices=[]):
-        y, again = (_output(module, values) for values in (x, others))
-    if y is None or again is None or not torch.allclose(y[order][:31], again[:31], atol=1e-5):
+    x = torch.linspace(-20, 20, 63, device="cpu")
+    order = torch.randperm(63, generator=torch.Generator().manual_seed(0), device="cpu")
+    others = x[order]
+    others[31:] = 3.0  # what stands beside a number must not matter, nor where it stands
+    try:
+        y, again = _outputs(module, x, others)
+    except Exception:
+        return None
+    if y.shape != x.shape or not torch.allclose(y[order[:31]], again[:31], atol=1e-5):
         return None
     if torch.allclose(y, y[31] + (y[-1] - y[0]) / 40 * x, atol=1e-4):
         return None  # a straight line: dropout, identity, a factor
@@ -67,11 +70,10 @@ def _by_probe(module: nn.Module) -> str | None:
     return "" if grows else UNSURE
 
 
-def _output(module: nn.Module, values: Tensor) -> Tensor | None:
-    """What a copy of the module makes of 63 numbers as a map (1, 3, 3, 7); None if it can't."""
-    x = values.reshape(1, 3, 3, 7)
-    try:
-        y = deepcopy(module).eval()(x.clone())
-    except Exception:
-        return None
-    return y.flatten() if isinstance(y, Tensor) and y.shape == x.shape else None
+def _outputs(module: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    """What a copy of the module makes of 63 numbers as a map (1, 3, 3, 7), without its hooks."""
+    copy = deepcopy(module).eval()
+    maps = [numbers.reshape(1, 3, 3, 7) for numbers in inputs]
+    with torch.random.fork_rng(devices=[]):
+        outputs = [copy.forward(x.clone()) for x in maps]
+    return [y.flatten() if y.shape == (1, 3, 3, 7) else y for y in outputs]

@@ -14,8 +14,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..nn.networks import undisturbed
 
-_NAMES = "relu relu6 leaky_relu prelu rrelu elu celu selu silu gelu mish hardswish"
-POINTWISE_FUNCTIONS = frozenset(f"{name}{end}" for name in _NAMES.split() for end in ("", "_"))
+_BENT = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
+_SMOOTH = "silu gelu mish hardswish softplus softsign"
+POINTWISE_FUNCTIONS = frozenset(f"{_BENT} {_SMOOTH}".split())
 """Activations that a forward may call as functions; what it spells out, as x * sigmoid(x), has no
 name and is not seen."""
 
@@ -110,7 +111,7 @@ class _Follower(TorchFunctionMode):
         return before
 
     def leave(self, module: nn.Module, inputs: Any, keywords: Any, output: Any) -> None:
-        """The hook after a module ran: an activation hands its input's origin on."""
+        """The hook after a module ran: an activation's output has its input's origin."""
         self._running.pop()
         if id(module) in self.watched and isinstance(output, Tensor):
             self._origin[output] = self._origin_of(next(_tensors((inputs, keywords))))
@@ -121,21 +122,13 @@ class _Follower(TorchFunctionMode):
     def _note_call(self, place: str, module: nn.Module, x: Tensor) -> None:
         self.read(x)
         origin = self._origin_of(x)
-        self.calls[place].append(
-            Call(
-                origin.layer,
-                tuple(x.shape),
-                origin.channel_axis,
-                x.device,
-                x.dtype,
-                tuple(self._running),
-            )
-        )
+        kind = (origin.channel_axis, x.device, x.dtype)
+        self.calls[place].append(Call(origin.layer, tuple(x.shape), *kind, tuple(self._running)))
         if getattr(module, "works_in_place", False):
             self._overwritten[x] = place
 
     def read(self, values: Any) -> None:
-        """Note whose in-place work the reader of these tensors rests on."""
+        """Note whose in-place work the reader of these tensors depends on."""
         for tensor in _tensors(values):
             if tensor in self._overwritten:
                 self.reread.add(self._overwritten[tensor])
@@ -154,7 +147,7 @@ class _Follower(TorchFunctionMode):
             return output  # a question about a shape, or an activation at work
         self.read(inputs)
         name = getattr(function, "__name__", "")
-        if name in POINTWISE_FUNCTIONS:
+        if _is_activation(name.rstrip("_"), inputs):
             self.functions[self._caller, name.rstrip("_")] += 1
         origin = self._origin_behind(name, function, inputs, results[0])
         for result in results:
@@ -182,6 +175,16 @@ class _Follower(TorchFunctionMode):
         if name in _AXES_MOVED and first.dim() > 2:
             return _Origin(before.layer, _moved(before.channel_axis, function, inputs, first))
         return before
+
+
+def _is_activation(name: str, inputs: tuple[Any, Any]) -> bool:
+    """Whether a function is an activation; clamp(x, min=0) is."""
+    if name not in ("clamp", "clip", "clamp_min"):
+        return name in POINTWISE_FUNCTIONS
+    arguments, keywords = inputs
+    limits = dict(zip(("min", "max"), arguments[1:], strict=False)) | keywords
+    low, high = limits.get("min"), limits.get("max")
+    return high is None and isinstance(low, (int, float)) and low == 0
 
 
 def _moved(axis: int, function: Callable[..., Any], inputs: tuple[Any, Any], x: Tensor) -> int:

@@ -327,12 +327,14 @@ class Functional(nn.Module):
     def forward(self, x):
         x = self.block(x)
         x = F.relu(x) + torch.relu(x) + x.relu() + x.clone().relu_() + F.relu(x, inplace=False)
+        x = F.softplus(x).clamp(min=0) + x.clamp_min(0) + F.hardtanh(x) + x.clamp(0, 1)
         return self.inner(F.interpolate(F.silu(x)[:, :3], (32, 32)))
 
 
 def test_functions_are_named_with_their_callers():
     report = swap_activation(Functional(), "frelu", SMALL)
-    assert report.functions == {("", "relu"): 5, ("", "silu"): 1, ("inner", "relu"): 2}
+    rarer = {("", name): 1 for name in ("softplus", "clamp", "clamp_min", "hardtanh")}
+    assert report.functions == {("", "relu"): 5, ("", "silu"): 1, ("inner", "relu"): 2} | rarer
     assert "relu, called by the network itself (5x), inner (2x)" in str(report)
     assert [row.name for row in report.swapped] == ["block.1", "inner.act1", "inner.act2"]
 
