@@ -61,7 +61,7 @@ def _packed(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     with tarfile.open(archive, "r:gz") as file:
         for member in file:
             if member.isfile() and member.size <= LARGEST:
-                yield member.name, file.extractfile(member).read  # type: ignore[union-attr]
+                yield member.name, file.extractfile(member).read  # type: ignore[union-attr]  # a file
 
 
 def _unpacked(tree: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

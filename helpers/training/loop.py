@@ -143,6 +143,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.memory_format = memory_format_for(self.model, self.device)
+        # torch's types of `Module.to` lack memory_format
         self.model.to(self.device).to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self.steps_per_epoch = -(-len(self.train.labels) // self.recipe.batch)
         self.optimiser = make_optimiser(self.model, self.recipe)

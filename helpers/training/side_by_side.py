@@ -43,7 +43,7 @@ def joined(models: Sequence[nn.Module]) -> nn.Module:
     """
     first = models[0]
     if isinstance(first, nn.Linear):
-        return _Linears(models)  # type: ignore[arg-type]
+        return _Linears(models)  # type: ignore[arg-type]  # all are like the first
     result = deepcopy(first)
     own = [*first._parameters, *first._buffers]
     if own:
@@ -113,6 +113,7 @@ def fit_together(
     began = time.perf_counter()
     together = joined(models) if len(models) > 1 else models[0]  # alone, any layer will do
     memory_format = memory_format_for(together, torch.device("cpu"))
+    # torch's types of `Module.to` lack memory_format
     together.to(memory_format=memory_format).train()  # type: ignore[call-overload]
     optimiser = make_optimiser(together, recipe)
     steps = math.ceil(len(train.labels) / recipe.batch)
