@@ -382,7 +382,7 @@ def _unet_level() -> Callable[[], object]:
     window = nn.Conv2d(64, 64, 3, padding=1, groups=64, bias=False)
     condition = nn.Sequential(window, nn.BatchNorm2d(64))
     for part in (block, condition):
-        part.to(memory_format=torch.channels_last)
+        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     maps = torch.ones(8, 64, 32, 40).to(memory_format=torch.channels_last).requires_grad_()
     bf16 = gains_from_bf16(maps.device)
 
