@@ -354,8 +354,9 @@ def slowness() -> dict[str, float]:
 
 
 def _least_seconds(work: Callable[[], object], at_most: float, count: int | None = None) -> float:
-    """The shortest round: others on the machine make it longer, never shorter. Infinite if only
-    one or two fit, which are slow because they are the first.
+    """The shortest round, since others on the machine make it longer, never shorter.
+
+    Infinite if only one or two fit, which are slow because they are the first.
     """
     rounds: list[float] = []
     begin = time.perf_counter()

@@ -42,7 +42,7 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
         return ""
     if isinstance(module, GATES):
         return "a gate or an output, no activation"
-    if any(True for _ in module.children()) or any(True for _ in module.parameters()):
+    if any(part is not module for part in module.modules()) or module.state_dict():
         return None
     return _by_probe(module)
 
