@@ -61,7 +61,8 @@ from matplotlib import pyplot as plt
 from torch import nn
 from helpers.nn import ACTIVATIONS, Activation
 family = ACTIVATIONS["elu"].family
-row = Activation(lambda _: nn.Softplus(), "Softplus", "#F0E442", ":", "$log$", family, False)
+look = "Softplus", "#F0E442", ":", "$log$", family
+row = Activation(lambda _: nn.Softplus(), *look, needs_channels=False)
 ACTIVATIONS["softplus"] = row
 
 from helpers import figures, make_activation
