@@ -354,7 +354,7 @@ def slowness() -> dict[str, float]:
 
 
 def _least_seconds(work: Callable[[], object], at_most: float, count: int | None = None) -> float:
-    """The shortest round: others on the machine make it longer, never shorter.
+    """The shortest round, since others on the machine make it longer, never shorter.
 
     Infinite if only one or two fit, which are slow because they are the first.
     """
@@ -382,8 +382,8 @@ def _unet_level() -> Callable[[], object]:
     block = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64))
     window = nn.Conv2d(64, 64, 3, padding=1, groups=64, bias=False)
     condition = nn.Sequential(window, nn.BatchNorm2d(64))
-    for part in (block, condition):  # torch's types of `Module.to` lack memory_format
-        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for part in (block, condition):
+        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     maps = torch.ones(8, 64, 32, 40).to(memory_format=torch.channels_last).requires_grad_()
     bf16 = gains_from_bf16(maps.device)
 

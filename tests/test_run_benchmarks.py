@@ -55,6 +55,7 @@ def test_the_table_says_what_was_met_and_what_was_missed(bench, capsys):
     words = [cell.strip() for cell in one.strip("|").split("|")]
     assert words[:6] == ["one", "a copy", "5 ms", "2 ms", "2.50x", "2.40 - 2.60"]
     assert words[6] == "3x (MISSED); 67% of the bytes kept for backward"
+    assert run_benchmarks.line(MEASURED[0]["extra_info"]) == " | ".join(words)
     assert "test_two" in two
     assert "7 s (met)" in two
 

@@ -17,11 +17,11 @@ from helpers.files import machine, write_atomically  # noqa: E402
 
 RECORD = ROOT / "data" / "results" / "benchmarks.json"
 FOLDER = "tests/benchmarks"
-QUIET = ["-q", "--no-header", "-p", "no:cacheprovider", "--benchmark-columns=median,iqr,rounds"]
+QUIET = ["-q", "--no-header", "-p", "no:cacheprovider", "--benchmark-quiet"]
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmarks, print their table, and record a whole run on real data.
+    """Run the benchmarks, each printed at once and all as a table; record a whole run on real data.
 
     `arguments` for pytest, such as `-k lenet`, choose some: then nothing is recorded.
     """
@@ -59,6 +59,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ([c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row as it is printed while the others are still measured."""
+    return " | ".join(filter(None, _cells(row)))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -75,7 +75,6 @@ def test_a_move_against_a_full_replot(compare, given):
     compare(
         Mover(lab),
         lambda: replot(other),
-        rounds=MOVES // 5,
         work=f"funnel lab, {given}, 128x128: a random move",
         against="a full replot of the same panels",
     )

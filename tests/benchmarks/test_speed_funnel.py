@@ -51,7 +51,6 @@ def test_forward_and_backward(compare, shape, at_least):
     compare(
         training_step(*pairs["fast"]),
         training_step(*pairs["copied"]),
-        rounds=25,
         work=f"FReLU forward and backward, float32, {shape}",
         against=COPIED,
         at_least=at_least,
@@ -65,7 +64,6 @@ def test_inference(compare, shape, at_least):
     compare(
         inference(*pairs["fast"]),
         inference(*pairs["copied"]),
-        rounds=25,
         work=f"FReLU inference, folded, {shape}",
         against=f"{COPIED}, in eval mode",
         at_least=at_least,

@@ -27,7 +27,6 @@ def test_per_image_iou(compare, maps, their_maps, stanford):
     compare(
         lambda: per_image_iou(*maps, classes),
         lambda: opponents.article_iou(*their_maps, classes),
-        rounds=5,
         work=f"per-image IoU of {len(maps[0])} test images at full size",
         against="the article's function",
         at_least=20,
@@ -40,7 +39,6 @@ def test_confusion_matrix(compare, maps, their_maps, stanford):
     compare(
         lambda: set_matrix(*maps, classes),
         lambda: opponents.article_iou(*their_maps, classes),
-        rounds=5,
         work=f"one confusion matrix over {len(maps[0])} test images at full size",
         against="the article's function",
         at_least=20,
