@@ -42,7 +42,7 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
         return ""
     if isinstance(module, GATES):
         return "a gate or an output, no activation"
-    if list(module.children()) or list(module.parameters()):
+    if [*module.children(), *module.parameters()]:
         return None
     return _by_probe(module)
 

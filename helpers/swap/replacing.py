@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -201,7 +202,7 @@ def _look(model: nn.Module, places: Sequence[_Place], example: Tensor) -> Trace:
 
 @contextmanager
 def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
-    watched = {place.name: deepcopy(place.module) for place in places}
+    watched: dict[str, Any] = {place.name: deepcopy(place.module) for place in places}
     try:
         for place in places:
             stand_in = watched[place.name]
@@ -269,7 +270,7 @@ class _Swap:
         return (call.behind, _channels(call), call.device, call.dtype) if self.learns else None
 
     def _make(self, call: Call) -> nn.Module:
-        new = make_activation(self.name, _channels(call))
+        new: Any = make_activation(self.name, _channels(call))
         new.to(call.device, call.dtype if call.dtype.is_floating_point else None)
         if _is_channels_last(self.model):
             new.to(memory_format=torch.channels_last)
