@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
 
-    def note(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def note(name: str, layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         # An output number is a sum over one filter; transposed, an input number goes into one.
         numbers = inputs[0] if isinstance(layer, TRANSPOSED) else output
         counts[name] = counts.get(name, 0) + numbers.numel() * layer.weight[0].numel()

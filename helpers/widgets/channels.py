@@ -56,7 +56,7 @@ class Network:
 
     def channels(self, layer: int) -> int:
         """How many channels the layer has."""
-        return (self.net.act1, self.net.act2)[layer - 1].conv.out_channels
+        return len(self.net.get_parameter(f"act{layer}.conv.weight"))
 
 
 # --- state -> arrays --------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def branches(network: Network, state: State) -> tuple[Array, Array, Array]:
     """
     net, pixels = network.net, network.images[state.image, None].float() / 255
     x = net.conv1(standardise(pixels, tutorial_recipe(current_profile())))
-    act = net.act1
+    act: Any = net.act1
     if state.layer == 2:
         x, act = net.conv2(F.max_pool2d(act(x), 2)), net.act2
     condition = act.condition(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,16 +49,14 @@ def drawn() -> dict[str, Array]:
 @cache
 def photograph() -> Array:
     """The portrait that comes with matplotlib, as notebook 02 cuts it, standardised."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        picture = Image.open(file).convert("L")
+    picture = Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("L")
     square = picture.crop((0, 0, picture.width, picture.width))
     return standardised(square.resize((SIDE, SIDE)))
 
 
 def colour_photograph(side: int) -> NDArray[np.uint8]:
     """The face of that portrait in colour, (side, side, 3)."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        picture = Image.open(file).convert("RGB")
+    picture = Image.open(get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
     return np.array(picture.crop((100, 30, 420, 350)).resize((side, side)))
 
 
@@ -175,9 +174,10 @@ def learned_windows() -> dict[str, Array]:
     net = recorded_funnels()
     if net is None:
         return {}
+    funnels: list[Any] = [net.act1, net.act2]
     return {
         f"learned {place}.{channel}": window[0].detach().numpy()
-        for place, funnel in enumerate((net.act1, net.act2), 1)
+        for place, funnel in enumerate(funnels, 1)
         for channel, window in enumerate(funnel.conv.weight, 1)
     }
 

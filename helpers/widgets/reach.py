@@ -61,7 +61,7 @@ def stack(arm: str, state: State) -> nn.Sequential:
     for layer in range(state.layers):
         funnel = FReLU(CHANNELS, WINDOWS[state.window])
         parts[f"conv{layer}"] = nn.Conv2d(CHANNELS, CHANNELS, DENSE, padding=DENSE // 2)
-        parts |= {
+        behind: dict[str, dict[str, nn.Module]] = {
             "conv, ReLU": {f"relu{layer}": nn.ReLU()},
             "conv, FReLU": {f"funnel{layer}": funnel},
             "conv, depthwise, ReLU": {
@@ -69,7 +69,8 @@ def stack(arm: str, state: State) -> nn.Sequential:
                 f"bn{layer}": funnel.bn,
                 f"relu{layer}": nn.ReLU(),
             },
-        }[arm]
+        }
+        parts |= behind[arm]
     return nn.Sequential(OrderedDict(parts))
 
 
@@ -82,8 +83,9 @@ def field(arm: str, state: State) -> Array:
     """
     # The arrays are small: a second core would only wait for the first.
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), threads(1):
-        sizes = sum(_gradient(initialise(stack(arm, state), seed), seed) for seed in range(NETS))
-    return sizes / sizes.sum()
+        sizes = [_gradient(initialise(stack(arm, state), seed), seed) for seed in range(NETS)]
+    total = np.sum(sizes, axis=0)
+    return total / total.sum()
 
 
 def _gradient(net: nn.Module, seed: int) -> Array:
