@@ -42,7 +42,7 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
         return ""
     if isinstance(module, GATES):
         return "a gate or an output, no activation"
-    if any(part is not module for part in module.modules()) or dict(module.named_parameters()):
+    if [*module.children(), *module.parameters()]:
         return None
     return _by_probe(module)
 
@@ -62,7 +62,9 @@ def _by_probe(module: nn.Module) -> str | None:
         y, again = _outputs(module, x, others)
     except Exception:
         return None
-    if y.shape != x.shape or not torch.allclose(y[order[:31]], again[:31], atol=1e-5):
+    if (y.shape, y.dtype) != (x.shape, x.dtype):
+        return None
+    if not torch.allclose(y[order[:31]], again[:31], atol=1e-5):
         return None
     if torch.allclose(y, y[31] + (y[-1] - y[0]) / 40 * x, atol=1e-4):
         return None  # a straight line: dropout, identity, a factor

@@ -202,7 +202,7 @@ def _look(model: nn.Module, places: Sequence[_Place], example: Tensor) -> Trace:
 
 @contextmanager
 def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
-    watched = {place.name: deepcopy(place.module) for place in places}
+    watched: dict[str, Any] = {place.name: deepcopy(place.module) for place in places}
     try:
         for place in places:
             stand_in: Any = watched[place.name]

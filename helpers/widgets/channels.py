@@ -24,21 +24,9 @@ from ..nn.networks import LeNet
 from ..session import current_profile, data_directory
 from ..training.prediction import standardise
 from ..training.recipes import tutorial_recipe
-from . import png
-from .fields import colour_photograph
-from .shell import (
-    Lab,
-    Screen,
-    Seen,
-    buttons,
-    checked,
-    heads,
-    number,
-    percent,
-    show_widget,
-    swatch,
-    whole_slider,
-)
+from . import png, shell
+from .fields import colour_photograph, recorded_funnels
+from .shell import Lab, Screen, Seen, checked, heads, number, percent, show_widget, swatch
 
 SIDE = 140  # pixels of a panel: 28 x 28 five times, 10 x 10 fourteen times
 GAP = 6
@@ -68,8 +56,7 @@ class Network:
 
     def channels(self, layer: int) -> int:
         """How many channels the layer has."""
-        funnels: tuple[Any, ...] = (self.net.act1, self.net.act2)  # torch says Module
-        return funnels[layer - 1].conv.out_channels
+        return len(self.net.get_parameter(f"act{layer}.conv.weight"))
 
 
 # --- state -> arrays --------------------------------------------------------------------------
@@ -147,7 +134,7 @@ def network(
     The network is copied: it stays in the mode, and on the device, in which the reader has it.
     Raises ValueError for one without FReLU.
     """
-    net = _recorded() if net is None else deepcopy(net)
+    net = recorded_funnels() if net is None else deepcopy(net)
     if net is None:
         return None
     if not isinstance(net.act1, FReLU):
@@ -157,13 +144,6 @@ def network(
     images = images[:OFFERED]
     names = names[:OFFERED] if names else ["as given"] * len(images)
     return Network(net.cpu().eval(), images, names)
-
-
-def _recorded() -> LeNet | None:
-    from ..experiments import recorded_lenet  # slow to import, and few widgets need it
-
-    with torch.random.fork_rng(devices=[]):  # a network's first weights disturb no seed
-        return recorded_lenet("frelu")
 
 
 def _prepared_pictures() -> tuple[Tensor, list[str]]:
@@ -190,9 +170,9 @@ def build(
     checked("channel", channel, range(1, found.channels(layer) + 1))
     layers = [("1, after conv1", 1), ("2, after conv2", 2)]
     controls = {
-        "image": whole_slider("picture", (0, len(found.images) - 1), "Which test picture"),
-        "layer": buttons("layer", layers, "Which of the two funnels"),
-        "channel": whole_slider("channel", (1, found.channels(1)), "Which channel of that layer"),
+        "image": shell.whole_slider("picture", (0, len(found.images) - 1), "Which test picture"),
+        "layer": shell.buttons("layer", layers, "Which of the two funnels"),
+        "channel": shell.whole_slider("channel", (1, found.channels(1)), "Which of its channels"),
     }
 
     def see(values: dict[str, Any]) -> Seen:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..datasets import cifar10, stanford
 from ..datasets.prepared import read_array
+from ..nn.networks import LeNet
 from ..session import data_directory
 
 Array = NDArray[np.floating]
@@ -159,16 +160,21 @@ def _edge_right(height: int, width: int) -> Array:
     return np.outer(down.coeffs / down.coeffs.sum(), across * 4 / total)
 
 
+def recorded_funnels() -> LeNet | None:
+    """The recorded LeNet with FReLU, None without a record; it takes no random numbers."""
+    from ..experiments import recorded_lenet  # slow to import, and few widgets need it
+
+    with torch.random.fork_rng(devices=[]):
+        return recorded_lenet("frelu")
+
+
 @cache
 def learned_windows() -> dict[str, Array]:
     """{"learned 1.4": (3, 3)}: funnel and channel of the recorded LeNet; empty without a record."""
-    from ..experiments import recorded_lenet  # slow to import, and few widgets need it
-
-    with torch.random.fork_rng(devices=[]):  # a network's first weights disturb no seed
-        net = recorded_lenet("frelu")
+    net = recorded_funnels()
     if net is None:
         return {}
-    funnels: tuple[Any, ...] = (net.act1, net.act2)  # torch says Module
+    funnels: list[Any] = [net.act1, net.act2]
     return {
         f"learned {place}.{channel}": window[0].detach().numpy()
         for place, funnel in enumerate(funnels, 1)

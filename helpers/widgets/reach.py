@@ -83,9 +83,9 @@ def field(arm: str, state: State) -> Array:
     """
     # The arrays are small: a second core would only wait for the first.
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), threads(1):
-        draws = [_gradient(initialise(stack(arm, state), seed), seed) for seed in range(NETS)]
-    sizes = np.sum(draws, axis=0)
-    return sizes / sizes.sum()
+        sizes = [_gradient(initialise(stack(arm, state), seed), seed) for seed in range(NETS)]
+    total = np.sum(sizes, axis=0)
+    return total / total.sum()
 
 
 def _gradient(net: nn.Module, seed: int) -> Array:
@@ -121,21 +121,11 @@ def panels(state: State) -> dict[str, png.Indices]:
         side, spread = reach(values)
         corner = (SIDE - side) // 2 * TIMES
         png.frame(picture, corner, corner, side * TIMES, side * TIMES, png.MARK)
-        picture[np.abs(_from_middle(len(picture)) - spread * TIMES) < 0.9] = png.MARK
+        offsets = np.arange(len(picture)) - (len(picture) - 1) / 2
+        distances = np.hypot(offsets[:, None], offsets)
+        picture[np.abs(distances - spread * TIMES) < 0.9] = png.MARK
         pictures[arm] = picture
     return pictures
-
-
-def _from_middle(side: int) -> Array:
-    """The distance of each pixel of a square from its middle."""
-    offsets = np.arange(side) - (side - 1) / 2
-    return np.hypot(offsets[:, None], offsets)
-
-
-def picture(state: State) -> bytes:
-    """The arms' fields in a row, as a PNG of the SCREEN's size."""
-    row = png.in_a_row(list(panels(state).values()), GAP)
-    return png.encode(row, png.share_palette())
 
 
 def words(state: State) -> str:
@@ -160,7 +150,8 @@ GROUPS = ({"stack": ("layers", "window")},)
 def see(values: dict[str, Any]) -> Seen:
     """What a reader sees, from the values of the controls."""
     state = State(**values)
-    return Seen(picture(state), words(state), heads(*ARMS))
+    row = png.in_a_row(list(panels(state).values()), GAP)
+    return Seen(png.encode(row, png.share_palette()), words(state), heads(*ARMS))
 
 
 def build(layers: int = 3, window: str = "3x3", show: Collection[str] | None = None) -> Lab:

@@ -24,19 +24,8 @@ from ..session import Session, current_profile, data_directory
 from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import load_weights
 from ..training.recipes import modern_unet_recipe
-from .shell import (
-    Lab,
-    Screen,
-    Seen,
-    checked,
-    heads,
-    menu,
-    percent,
-    show_widget,
-    slider,
-    swatch,
-    whole_slider,
-)
+from . import shell
+from .shell import Lab, Screen, Seen, checked, heads, percent, show_widget, swatch
 
 HEIGHT, WIDTH, GAP = 240, 320, 6
 PANELS = ("photograph", "truth", "prediction", "disagreement")
@@ -208,18 +197,14 @@ def predictions(
     count = min(len(each) for each in found.values())
     scenes = data.test.first(count)
     for arm, each in found.items():
-        _check_sizes(arm, each, scenes.full_labels)
+        for seen, truth in zip(each, scenes.full_labels, strict=False):
+            if seen.shape != truth.shape:
+                raise ValueError(
+                    f"A map of '{arm}' is {seen.shape}, its scene {truth.shape}: pass what "
+                    "class_maps gives for data.test, in the same order"
+                )
     same_scenes = {arm: each[:count] for arm, each in found.items()}
     return Predictions(scenes, data.classes, data.source, same_scenes)
-
-
-def _check_sizes(arm: str, maps: Sequence[Labels], truths: Sequence[Labels]) -> None:
-    for seen, truth in zip(maps, truths, strict=False):
-        if seen.shape != truth.shape:
-            raise ValueError(
-                f"A map of '{arm}' is {seen.shape}, its scene {truth.shape}: pass what class_maps "
-                "gives for data.test, in the same order"
-            )
 
 
 def _recorded(data: Stanford) -> dict[str, Sequence[Labels]]:
@@ -266,10 +251,10 @@ def build(
     last = len(found.scenes) - 1
     labels = [("all", ALL), *((name, name) for name in found.classes)]
     controls = {
-        "image": whole_slider("scene", (0, last), "Which scene of the test part"),
-        "arm": menu("network", list(found.maps), "Whose prediction"),
-        "label": menu("class", labels, "Paint this class only, and mark its errors"),
-        "opacity": slider("opacity", (0, 1), 0.05, "0 shows the photograph, 1 the classes"),
+        "image": shell.whole_slider("scene", (0, last), "Which scene of the test part"),
+        "arm": shell.menu("network", list(found.maps), "Whose prediction"),
+        "label": shell.menu("class", labels, "Paint this class only, and mark its errors"),
+        "opacity": shell.slider("opacity", (0, 1), 0.05, "0 shows the photograph, 1 the classes"),
     }
 
     def see(values: dict[str, Any]) -> Seen:

@@ -55,6 +55,9 @@ NONE = {
     "Blur": lambda x: F.avg_pool2d(x, 3, 1, 1),
     "Shift": lambda x: F.relu(x.roll(1, -1)),
     "Noise": lambda x: F.relu(x + torch.rand_like(x)),
+    "Mask": lambda x: x > 0,
+    "Waves": lambda x: torch.exp(1j * x),
+    "Two": lambda x: (x, x),
     "Pool": lambda x: F.max_pool2d(x, 2),
     "Tokens": lambda x: x.permute(0, 2, 1).relu(),
     "GLU": lambda x: F.glu(torch.cat([x, x], 1), 1).sum(1),
@@ -92,6 +95,11 @@ def test_torchs_rarer_ones_are_never_silent(softer):
 @pytest.mark.parametrize("name", NONE)
 def test_what_mixes_pixels_or_bends_nothing_is_none(name):
     assert reason_to_keep(module(name, NONE[name])) is None
+
+
+def test_a_network_on_another_device_by_default_is_probed_too():
+    with torch.device("meta"):
+        assert reason_to_keep(module("SiLUActivation", F.silu)) == ""
 
 
 def test_the_probe_leaves_no_trace():
