@@ -29,7 +29,7 @@ def arm_of(module: nn.Module) -> str | None:
 
 
 def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> str | None:
-    """ "" for an activation, a reason for what may be none, None for what is none.
+    """Why a module stays: "" for an activation, None for what is none, a reason in between.
 
     Used by `swap_activation`, notebook 08.
 
