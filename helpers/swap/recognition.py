@@ -29,7 +29,7 @@ def arm_of(module: nn.Module) -> str | None:
 
 
 def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) -> str | None:
-    """ "" for an activation, a reason for what may be none, None for what is none.
+    """Why a module stays: "" for an activation, None for what is none, a reason in between.
 
     Used by `swap_activation`, notebook 08.
 
@@ -60,7 +60,7 @@ def _by_probe(module: nn.Module) -> str | None:
     others[31:] = 3.0  # what stands beside a number must not matter, nor where it stands
     try:
         y, again = _outputs(module, x, others)
-    except Exception:
+    except Exception:  # somebody else's module may raise anything
         return None
     if (y.shape, y.dtype) != (x.shape, x.dtype):
         return None

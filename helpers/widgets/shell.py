@@ -126,7 +126,7 @@ class Lab:
         show = known if show is None else [checked("show", group, known) for group in show]
         self.controls, self.draws, self._see = dict(controls), 0, see
         self._lock, self._held, self._stale = threading.RLock(), 0, True
-        # A control's own value may be ahead: of a change in another thread that waits for the lock.
+        # As handled so far; a control may have a newer value, whose change waits for the lock.
         self._values = {name: control.value for name, control in controls.items()}
         self._start = self.state
         self.heads, self.words, self.image = HTML(), HTML(), _picture(screen)
