@@ -72,7 +72,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """An atomic write, with the line ends that the file had before."""
+    """Write it atomically, with the line ends that the file had."""
     part = path.with_suffix(".part")
     line_end = "\r\n" if path.exists() and b"\r\n" in path.read_bytes() else "\n"
     part.write_text(f"{nbformat.writes(notebook).rstrip()}\n", "utf-8", newline=line_end)

@@ -118,7 +118,7 @@ class PoolFunnel(nn.Module):
         super().__init__()
         _check_window(channels, kernel_size)
         if pool not in ("max", "avg"):
-            raise ValueError(f"PoolFunnel knows the pools max and avg, not '{pool}'.")
+            raise ValueError(f"PoolFunnel takes the pools max and avg, not '{pool}'.")
         kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
         self.pool = kind(kernel_size, stride=1, padding=kernel_size // 2)
         self.bn = nn.BatchNorm2d(channels)
@@ -267,12 +267,7 @@ _BENT, _SMOOTH = "cut, tilted or bent below zero", "smooth, with a dip"
 ACTIVATIONS: dict[str, Activation] = {
     "relu": _pointwise(nn.ReLU, "ReLU", "#0072B2", "-", r"$\max(0,\,x)$", _BENT),
     "leaky_relu": _pointwise(
-        nn.LeakyReLU,
-        "Leaky ReLU",
-        "#7F7F7F",
-        (0, (3, 1, 1, 1)),
-        r"$\max(0.01\,x,\,x)$",
-        _BENT,
+        nn.LeakyReLU, "Leaky ReLU", "#7F7F7F", (0, (3, 1, 1, 1)), r"$\max(0.01\,x,\,x)$", _BENT
     ),
     "prelu": Activation(
         lambda channels: nn.PReLU(channels or 1),

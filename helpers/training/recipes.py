@@ -32,7 +32,7 @@ class Recipe:
     that of "least_loss" or "best_score" on the validation part. patience: epochs without a lower
     training loss until training stops. threads: of the CPU; None leaves them as they are.
 
-    Raises ValueError, with the known words, for another optimiser, schedule or keep.
+    Raises ValueError, with the known ones, for another optimiser, schedule or keep.
     """
 
     # The names of the fields stand in the recorded runs and in their hashes: they stay.

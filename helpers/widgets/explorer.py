@@ -248,7 +248,7 @@ def build(
 
 
 def twin() -> Figure:
-    """Two telling states of the explorer, by the functions that the live one calls."""
+    """The static figure: two states, by the functions that the live widget calls."""
     parameters = {"leaky_slope": 0.01, "prelu_slope": 0.25, "elu_alpha": 1.0}
     states = (
         State(("relu", "mish"), -1.5, **parameters),

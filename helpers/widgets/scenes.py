@@ -278,7 +278,7 @@ def twin(found: Predictions, start: State) -> Figure:
 
 
 def alt(found: Predictions, start: State) -> str:
-    """The twin's alternative text."""
+    """The static figure's alternative text."""
     iou = zip(found.classes, found.iou_of_set[start.arm], strict=True)
     known = ", ".join(f"{name} {percent(value)}" for name, value in iou if not np.isnan(value))
     return (
