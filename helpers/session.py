@@ -230,7 +230,7 @@ class Session:
     def checkpoint(self, *words: str) -> Path:
         """Where the reader's network of that name is kept, one file per profile.
 
-        `words` tell networks apart: task, activation, split, the data's source. Introduced in
+        `words` distinguish networks: task, activation, split, the data's source. Introduced in
         notebook 04.
         """
         name = "-".join([*words, self.profile.name]).lower().replace(" ", "-")
@@ -439,5 +439,5 @@ def _machine_hint() -> str | None:
         and Path("/dev/nvidia0").exists()
         and not torch.cuda.is_available()
     ):
-        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in README.md."
+        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in site/running.md."
     return None

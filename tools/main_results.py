@@ -113,7 +113,8 @@ def circumstances() -> str:
         "± is the 95 % interval (Student's t) of differences between runs that share a seed, not "
         "corrected for being several; under six pairs there is no test: take it as a hint. "
         f"These comparisons use {len(runs)} runs; {'; '.join(machines)}; "
-        f"torch {', '.join(torches)}; {'; '.join(copies)}; U-Net: {size_in_words(TASKS['U-Net'].runs)}."
+        f"torch {', '.join(torches)}; {'; '.join(copies)}; "
+        f"U-Net: {size_in_words(TASKS['U-Net'].runs)}."
     )
 
 
