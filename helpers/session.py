@@ -1,4 +1,4 @@
-"""The front door: which profile runs, on which device, from which seed, and for how long."""
+"""Profile, device, seed and expected time of a notebook."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class Session:
     def checkpoint(self, *words: str) -> Path:
         """Where the reader's network of that name is kept, one file per profile.
 
-        `words` tell networks apart: task, activation, split, the data's source. Introduced in
+        `words` distinguish networks: task, activation, split, the data's source. Introduced in
         notebook 04.
         """
         name = "-".join([*words, self.profile.name]).lower().replace(" ", "-")
@@ -267,17 +267,22 @@ def data_directory() -> Path:
 def best_device() -> torch.device:
     """CUDA where there is a GPU, Apple's MPS where there is one, otherwise the CPU.
 
-    `FUNNEL_DEVICE` (cpu, cuda, mps) overrules the choice; a device that is not there is an error.
+    `FUNNEL_DEVICE` (cpu, cuda, cuda:1, mps) overrules the choice. Raises ValueError for a device
+    that is not there.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     there["cpu"] = True
-    name = os.environ.get("FUNNEL_DEVICE") or next(
-        name for name, is_there in there.items() if is_there
-    )
+    wanted = os.environ.get("FUNNEL_DEVICE", "").strip().lower()
+    name = wanted or next(name for name, is_there in there.items() if is_there)
     if not there.get(name.split(":")[0], False):
         found = ", ".join(known for known, is_there in there.items() if is_there)
         raise ValueError(f"FUNNEL_DEVICE is '{name}', but this machine offers only {found}")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(
+            f"FUNNEL_DEVICE is '{name}'; write cpu, cuda, mps, or cuda:1 for the second GPU"
+        ) from None
 
 
 def stream_seed(seed: int, stream: str) -> int:
@@ -291,18 +296,23 @@ def random_generator(seed: int, stream: str) -> torch.Generator:
 
 
 def start(notebook: str, seed: int = 0) -> Session:
-    """Choose profile and device, and tell the reader what will happen and how long it takes.
+    """Choose profile and device, and print them with the expected time.
 
-    `notebook` is the file's name without its ending. Raises ValueError for an unknown profile or
-    device.
+    `notebook` is the file's name without its ending. Raises ValueError for an unknown notebook,
+    profile or device.
     """
+    if notebook not in MINUTES:
+        raise ValueError(
+            f"No notebook is called '{notebook}'; known: {', '.join(MINUTES)}. "
+            "A new one needs its row in MINUTES, helpers/session.py."
+        )
     session = Session(current_profile(), best_device(), seed, data_directory())
     print(f"Profile '{session.profile.name}': {session.profile.describes}.")
     print(_computing(MINUTES[notebook], session))
     version = torch.__version__.split("+")[0]
     print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {version}.")
-    if where := _place():
-        print(where)
+    if hint := _machine_hint():
+        print(hint)
     return session
 
 
@@ -390,8 +400,8 @@ def _unet_level() -> Callable[[], object]:
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             x = block(maps)
-            answer = torch.maximum(x, condition(x))
-        answer.float().sum().backward()
+            y = torch.maximum(x, condition(x))
+        y.float().sum().backward()
 
     return step
 
@@ -409,7 +419,7 @@ def gains_from_bf16(device: torch.device) -> bool:
     return bool(x86 or units.get("bf16"))
 
 
-# --- where we run -------------------------------------------------------------------------------
+# --- the machine --------------------------------------------------------------------------------
 
 
 def _device_line(device: torch.device) -> str:
@@ -420,8 +430,8 @@ def _device_line(device: torch.device) -> str:
     return f"the CPU, {torch.get_num_threads()} threads"
 
 
-def _place() -> str | None:
-    """A word on where we run, when there is one that saves the reader time."""
+def _machine_hint() -> str | None:
+    """A hint about the machine, when there is one that saves the reader time."""
     if "google.colab" in sys.modules and not torch.cuda.is_available():
         return "Colab without a GPU: Runtime > Change runtime type > T4 GPU makes training faster."
     if (
@@ -429,5 +439,5 @@ def _place() -> str | None:
         and Path("/dev/nvidia0").exists()
         and not torch.cuda.is_available()
     ):
-        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in README.md."
+        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in site/running.md."
     return None

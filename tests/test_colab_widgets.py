@@ -1,4 +1,4 @@
-"""The second environment: what it lays over .venv, and that it is whole or not there."""
+"""The second environment: what it lays over .venv, and that it is complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The project's files agree: packages, addresses, commands, README; ruff and mypy are content."""
+"""The project's files agree: packages, addresses, commands, README; ruff and mypy pass."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ CHECKS = [["check", "--output-format=concise"], ["format", "--check"]]
 
 
 @pytest.mark.parametrize("command", CHECKS, ids=lambda command: command[0])
-def test_ruff_has_nothing_to_say(command):
+def test_ruff_passes(command):
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--quiet", "."],
         cwd=ROOT,
@@ -177,7 +177,7 @@ def test_ruff_has_nothing_to_say(command):
     assert done.returncode == 0, done.stdout
 
 
-def test_mypy_has_nothing_to_say():
+def test_mypy_passes():
     command = [sys.executable, "-m", "mypy"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""`make bench` prints what was measured beside what was asked for, and records whole runs only."""
+"""`make bench` prints what was measured beside the demanded ratio, and records complete runs."""
 
 from __future__ import annotations
 

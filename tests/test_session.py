@@ -1,4 +1,4 @@
-"""The session: what a reader is told, and what the environment may ask for."""
+"""The session: what `start` prints, and which variables of the environment it reads."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def test_an_unknown_profile_is_named_with_the_known_ones(monkeypatch):
     monkeypatch.setenv("FUNNEL_PROFILE", "fast")
     with pytest.raises(ValueError, match="'fast'; choose one of ci, class, full"):
         start("01_activation_functions")
+
+
+def test_an_unknown_notebook_is_named_before_anything_is_printed(capsys):
+    with pytest.raises(ValueError, match="No notebook is called 'nope'; known: 01_activation_fun"):
+        start("nope")
+    assert capsys.readouterr().out == ""
 
 
 def test_nothing_is_downloaded_in_ci():
@@ -116,11 +122,11 @@ def test_a_machine_that_manages_too_few_rounds_is_not_measured(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("minutes", "told"),
+    ("minutes", "printed"),
     [(0.35, "21 seconds"), (1.2, "1 minute"), (1.6, "2 minutes"), (190, "3 hours")],
 )
-def test_durations(minutes, told):
-    assert session._duration(minutes) == told
+def test_durations(minutes, printed):
+    assert session._duration(minutes) == printed
 
 
 # --- data, device, seeds ------------------------------------------------------------------------
@@ -148,8 +154,12 @@ def test_a_device_that_is_not_there_is_an_error(monkeypatch):
     monkeypatch.setenv("FUNNEL_DEVICE", "tpu")
     with pytest.raises(ValueError, match="'tpu', but this machine offers only"):
         best_device()
-    monkeypatch.setenv("FUNNEL_DEVICE", "cpu")
-    assert best_device() == torch.device("cpu")
+    monkeypatch.setenv("FUNNEL_DEVICE", "cpu:x")
+    with pytest.raises(ValueError, match="'cpu:x'; write cpu, cuda, mps"):
+        best_device()
+    for name in ("cpu", "CPU", " cpu"):
+        monkeypatch.setenv("FUNNEL_DEVICE", name)
+        assert best_device() == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +180,7 @@ def test_streams_are_separate_and_repeatable():
     assert len({tuple(draw(s, n)) for s in (0, 1) for n in ("order/0", "order/1", "conv1")}) == 6
 
 
-def test_colab_without_a_gpu_is_told_how_to_get_one(monkeypatch, capsys):
+def test_colab_without_a_gpu_gets_a_hint(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "google.colab", sys)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     start("01_activation_functions")

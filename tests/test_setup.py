@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 import zipfile
@@ -63,6 +64,7 @@ def place(tmp_path, pip_alone, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.delenv("TORCH_INDEX", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "requirements.txt").write_text("pencil==1.0\n")
 
     def create(folder):
@@ -226,7 +228,7 @@ def test_the_cpu_index_comes_first(place, cpu_index, monkeypatch, capsys):
     monkeypatch.setenv("PIP_INDEX_URL", cpu_index)
     monkeypatch.setenv("TORCH_INDEX", cpu_index)
     (place / "requirements.txt").write_text("torch==2.13.0\n")
-    setup_environment.plan(place / ".venv", place / "requirements.txt")
+    setup_environment.plan(place / "requirements.txt")
     assert "1 packages would be installed; 0 are CUDA's" in capsys.readouterr().out
     set_up(place)
     assert installed(place) == {"torch": "2.13.0+cpu"}
@@ -245,10 +247,12 @@ def test_cuda_without_a_gpu_fails_the_plan(place, monkeypatch, capsys):
     (place / "requirements.txt").write_text("torch==2.13.0\n")
     monkeypatch.setattr(setup_environment, "has_nvidia_driver", lambda: False)
     with pytest.raises(SystemExit, match="Without a GPU, pip would install nvidia-tiny"):
-        setup_environment.plan(place / ".venv", place / "requirements.txt")
+        setup_environment.plan(place / "requirements.txt")
     monkeypatch.setattr(setup_environment, "has_nvidia_driver", lambda: True)
-    setup_environment.plan(place / ".venv", place / "requirements.txt")
+    setup_environment.plan(place / "requirements.txt")
     assert "2 packages would be installed; 1 are CUDA's" in capsys.readouterr().out
+    assert not (place / ".venv").exists(), "a plan makes no environment"
+    assert not list(place.glob("funnel-plan-*")), "nor leaves one behind"
 
 
 def test_with_a_driver_the_default_index_is_taken(monkeypatch):

@@ -93,6 +93,28 @@ def test_badge_stands_once_under_the_title():
     assert badge == notebooks.badge("01_a")
 
 
+@pytest.mark.parametrize("cells", [[], [new_code_cell("1 + 1")]])
+def test_a_notebook_without_a_title_gets_one_with_its_badge(cells):
+    notebook = new_notebook(cells=[*cells])
+    notebooks.put_badge(notebook, "01_a")
+    title, *code = notebook.cells
+    assert title.source == f"# 01_a\n\n{notebooks.badge('01_a')}"
+    assert code == cells
+
+
+@pytest.mark.parametrize("follows", ["", ")", "/tree", ".git", ". Next", "\r\n"])
+def test_an_address_is_changed(follows):
+    assert notebooks.with_address(f"https://x/a{follows}", "https://x/a", "https://x/b") == (
+        f"https://x/b{follows}"
+    )
+
+
+@pytest.mark.parametrize("follows", ["-two", "b", ".old", "_1"])
+def test_a_longer_address_stays(follows):
+    longer = f"https://x/a{follows}"
+    assert notebooks.with_address(longer, "https://x/a", "https://x/b") == longer
+
+
 def test_table_lines_get_the_badge_of_their_notebook():
     line = "| [x](notebooks/01_a.ipynb) | why? | [![Open in Colab](old)](old) |"
     assert notebooks.link_table(line).count(notebooks.badge("01_a")) == 1
@@ -285,6 +307,8 @@ def texts_of(fork):
         "https://github.com/somebody/a-fork.git",
         "https://user:secret@github.com/somebody/a-fork",
         "git@github.com:somebody/a-fork.git",
+        "http://github.com/somebody/a-fork",
+        "ssh://git@github.com:22/somebody/a-fork.git",
     ],
 )
 def test_a_fork_is_linked_by_its_remote(fork, remote):
@@ -294,6 +318,19 @@ def test_a_fork_is_linked_by_its_remote(fork, remote):
         assert "github.com/somebody/a-fork" in text or "github/somebody/a-fork" in text
         assert "OWNER" not in text
         assert "secret" not in text
+
+
+def test_linking_keeps_line_ends(fork):
+    remote = "https://github.com/somebody/a-fork"
+    subprocess.run(["git", "-C", fork, "remote", "add", "origin", remote], check=True)
+    files = [fork / "pyproject.toml", fork / "README.md", *notebooks.stored_notebooks()]
+    for path in files:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    notebooks.link()
+    for path in files:
+        written = path.read_bytes()
+        assert b"a-fork" in written
+        assert written.count(b"\n") == written.count(b"\r\n") > 9, path.name
 
 
 @pytest.mark.parametrize("remote", [None, "../elsewhere", "https://example.org/somebody/a-fork"])

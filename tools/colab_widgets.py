@@ -15,7 +15,7 @@ FOLDER = ROOT / "build" / f"ipywidgets-{VERSION}"
 
 
 def install(folder: Path) -> None:
-    """Put the two packages into the folder, whole or not at all; stop when pip can't."""
+    """Put the two packages into the folder, both or neither; stop when pip can't."""
     if folder.exists():
         return
     part = folder.with_name(f"{folder.name}.part")

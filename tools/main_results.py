@@ -112,8 +112,9 @@ def circumstances() -> str:
     return (
         "± is the 95 % interval (Student's t) of differences between runs that share a seed, not "
         "corrected for being several; under six pairs there is no test: take it as a hint. "
-        f"{len(runs)} runs; {'; '.join(machines)}; torch {', '.join(torches)}; "
-        f"{'; '.join(copies)}; U-Net: {size_in_words(TASKS['U-Net'].runs)}."
+        f"These comparisons use {len(runs)} runs; {'; '.join(machines)}; "
+        f"torch {', '.join(torches)}; {'; '.join(copies)}; "
+        f"U-Net: {size_in_words(TASKS['U-Net'].runs)}."
     )
 
 

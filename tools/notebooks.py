@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 BADGE_PICTURE = "https://colab.research.google.com/assets/colab-badge.svg"
-BADGE = re.compile(r"\[!\[Open in Colab\][^\n]*")
+BADGE = re.compile(r"\[!\[Open in Colab\][^\r\n]*")
 
 # Run after the last cell, and not stored: which profile and which data the outputs come from.
 PROVENANCE = """\
@@ -39,7 +39,7 @@ def address() -> str:
 
 
 GITHUB = re.compile(
-    r"(?:https://(?:[^@/]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])"
+    r"(?:https?://(?:[^@/]+@)?github\.com(?::\d+)?/|(?:ssh://)?git@github\.com(?::\d+)?[:/])"
     r"([\w.-]+/[\w.-]+?)(?:\.git)?/?"
 )
 
@@ -48,9 +48,9 @@ def origin_address() -> str | None:
     """Where on GitHub this clone comes from, by its remote `origin`; None for any other clone."""
     if not (ROOT / ".git").exists():  # a plain copy, perhaps inside somebody else's repository
         return None
-    asked = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    found = GITHUB.fullmatch(answer)
+    command = ["git", "-C", str(ROOT), "remote", "get-url", "origin"]
+    remote = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    found = GITHUB.fullmatch(remote)
     return f"https://github.com/{found[1]}" if found else None
 
 
@@ -72,9 +72,10 @@ def read(path: Path) -> NotebookNode:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    """Write it whole or not at all."""
+    """Write it atomically, with the line ends that the file had."""
     part = path.with_suffix(".part")
-    nbformat.write(notebook, part)
+    line_end = "\r\n" if path.exists() and b"\r\n" in path.read_bytes() else "\n"
+    part.write_text(f"{nbformat.writes(notebook).rstrip()}\n", "utf-8", newline=line_end)
     part.replace(path)
 
 
@@ -120,7 +121,9 @@ def put_bootstrap(notebook: NotebookNode, name: str) -> None:
 
 
 def put_badge(notebook: NotebookNode, name: str) -> None:
-    """Write the Colab badge under the title."""
+    """Write the Colab badge under the title; a notebook without one gets its name as title."""
+    if not notebook.cells or notebook.cells[0].cell_type != "markdown":
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(f"# {name}"))
     cell = notebook.cells[0]
     if BADGE.search(cell.source):
         cell.source = BADGE.sub(lambda _: badge(name), cell.source)
@@ -136,10 +139,10 @@ def link() -> None:
     """
     old, new = address(), origin_address() or address()
     for name in ("pyproject.toml", "README.md"):  # in this order: badges read pyproject.toml
-        text = (ROOT / name).read_text(encoding="utf-8")
-        linked = link_table(text.replace(old, new))
+        text = (ROOT / name).read_bytes().decode()  # as bytes: line ends stay
+        linked = link_table(with_address(text, old, new))
         if linked != text:
-            (ROOT / name).write_text(linked, encoding="utf-8")
+            (ROOT / name).write_bytes(linked.encode())
             print(f"{name}: linked")
     for path in stored_notebooks():
         notebook = read(path)
@@ -149,6 +152,11 @@ def link() -> None:
         if nbformat.writes(notebook) != before:
             write(notebook, path)
             print(f"{path.name}: linked")
+
+
+def with_address(text: str, old: str, new: str) -> str:
+    """The text with the address `old` changed to `new`, but not where a longer name begins so."""
+    return re.sub(rf"{re.escape(old)}(?![\w-]|\.(?!git\b)\w)", lambda _: new, text)
 
 
 def link_table(text: str) -> str:
@@ -170,7 +178,7 @@ def execute(names: list[str]) -> None:
         notebook = read(path)
         wanted = any(path.name.startswith(n) for n in names) if names else is_stale(notebook)
         if not wanted:
-            print(f"{path.name}: {'up to date' if not names else 'not asked for'}")
+            print(f"{path.name}: {'up to date' if not names else 'skipped'}")
             continue
         started = time.perf_counter()
         run(notebook)
@@ -193,9 +201,7 @@ def run(notebook: NotebookNode) -> None:
     client.execute()
     provenance = json.loads(notebook.cells.pop().outputs[-1].text)
     if "stand-in data" in provenance["data"]:
-        sys.exit(
-            "The outputs would be of stand-in data: nothing stored. See the README, real data."
-        )
+        sys.exit("The outputs would be of stand-in data: nothing stored. See data/README.md.")
     notebook.metadata["funnel"] = {"digest": digest(notebook), **provenance}
 
 

@@ -92,7 +92,7 @@ def _time(ms: float) -> str:
 
 
 def record(measured: dict[str, Any]) -> None:
-    """Write the record whole or not at all."""
+    """Write the record, atomically."""
     with write_atomically(RECORD) as part:
         part.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     print(f"\nRecorded in {RECORD.relative_to(ROOT)}.")

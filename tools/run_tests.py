@@ -19,7 +19,7 @@ WHOLE = ["notebooks", "tests", "helpers", "--cov=helpers", "--cov-fail-under=95"
 def main(arguments: list[str]) -> int:
     """Run everything, or what paths among the `arguments` for pytest choose.
 
-    Coverage is judged on the whole only: a choice can't cover the helpers.
+    Coverage is measured with all tests only: a choice can't cover the helpers.
     """
     chosen = any((ROOT / argument.split("::")[0]).exists() for argument in arguments)
     os.environ.update(FUNNEL_PROFILE="ci", FUNNEL_STATIC="1")

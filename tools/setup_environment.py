@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from threading import Thread
 
@@ -146,15 +147,18 @@ def create(venv: Path) -> None:
         sys.exit(f"This Python can't make {venv}; on Debian and Ubuntu: sudo apt install {package}")
 
 
-def plan(venv: Path, requirements: Path) -> None:
-    """Ask pip what a fresh environment would get; CUDA packages without a driver are an error."""
-    if not stamp_of(venv):
-        create(venv)
+def plan(requirements: Path) -> None:
+    """Ask pip what a fresh environment would get; CUDA packages without a driver are an error.
+
+    It asks in a temporary folder, which stays when pip fails, for its log.
+    """
+    venv = Path(tempfile.mkdtemp(prefix="funnel-plan-"))
+    create(venv)
     report = venv / "plan.json"
     pip(venv, requirements, "--dry-run", "--ignore-installed", "--report", str(report))
-    names = sorted(
-        package["metadata"]["name"] for package in json.loads(report.read_text())["install"]
-    )
+    packages = json.loads(report.read_text())["install"]
+    shutil.rmtree(venv)
+    names = sorted(package["metadata"]["name"] for package in packages)
     cuda = [name for name in names if name.startswith("nvidia-")]
     if cuda and not has_nvidia_driver():
         sys.exit("Without a GPU, pip would install " + ", ".join(cuda))
@@ -171,9 +175,9 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument("--requirements", type=Path, default=ROOT / "requirements.txt")
     arguments = parser.parse_args()
-    task = (arguments.venv.resolve(), arguments.requirements)
+    venv, requirements = arguments.venv.resolve(), arguments.requirements
     try:
-        plan(*task) if arguments.plan else make(*task, arguments.any_python)
+        plan(requirements) if arguments.plan else make(venv, requirements, arguments.any_python)
     except KeyboardInterrupt:
         sys.exit("Interrupted; the same command starts again where it is safe.")
 

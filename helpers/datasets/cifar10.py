@@ -177,7 +177,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """The four names that an array needs. Raises DataError for any other."""
         if (module, name) not in self.ALLOWED:
-            raise DataError(f"The pickle asks for {module}.{name}, which no batch needs.")
+            raise DataError(f"The pickle imports {module}.{name}, which no batch needs.")
         return self.ALLOWED[module, name]
 
 

@@ -74,7 +74,7 @@ def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         chosen = labels == kind
         edge = FORMS[name](_Frame(chosen.sum(), random))
         form[chosen, ..., 0] = (edge + 0.5).clip(0, 1)
-    hue = labels / 10 + random.normal(0, 0.055, count)  # tells some of the class, not all
+    hue = labels / 10 + random.normal(0, 0.055, count)  # hints at the class, no more
     front = _rgb(hue, random.uniform(0.5, 1, count), random.uniform(0.6, 1, count))
     greyish, dark = random.uniform(0, 0.3, count), random.uniform(0.1, 0.5, count)
     ground = _rgb(random.random(count), greyish, dark)

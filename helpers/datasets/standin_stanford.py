@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 VERSION = 2  # raise it when the scenes change
 SEED = 0
-MANY = 100  # scenes; from here on a bar tells how long it takes
+MANY = 100  # scenes; from here on a bar says how long it takes
 # How many of the real pictures each source has, by the first digit of the name.
 SHARES = {0: 95, 1: 46, 2: 24, 3: 50, 4: 5, 5: 58, 6: 356, 8: 15, 9: 66}
 SIZES = ((240, 320), (213, 320), (320, 240), (320, 213), (214, 320))  # (h, w) in pixels

@@ -149,7 +149,7 @@ def _line(data: Stanford, size: tuple[int, int]) -> str:
 
 
 def split_article(ids: Sequence[str]) -> list[list[int]]:
-    """Article B's: the sorted names, cut 6:2:2. It asks how a net transfers to new sources."""
+    """Article B's: the sorted names, cut 6:2:2. It measures how a net transfers to new sources."""
     return _cut(sorted(range(len(ids)), key=lambda i: ids[i]))
 
 

@@ -1,4 +1,4 @@
-"""How good a network is: IoU, intervals and paired tests, time and memory."""
+"""How good a network is: IoU, intervals and paired tests; time and memory: see `.timing`."""
 
 from .intervals import (
     Interval,

@@ -12,8 +12,8 @@ from ..evaluation.iou import iou_per_class, mean_iou, per_image_iou, pixel_accur
 from ..files import fingerprint
 from ..nn.networks import UNet, initialise
 from ..session import best_device
-from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import History, fit
+from ..training.map_prediction import class_maps, set_matrix
 from .map_sheets import as_sheet
 from .run import Measured, Record, Run, check_source, rounded
 from .store import own_store

@@ -50,7 +50,7 @@ def families(curves: Sequence[Curve]) -> Figure:
         members = [c for c in curves if c.name == "relu" or ACTIVATIONS[c.name].family == family]
         values.set_title(family)
         _named_lines(values, members, [curve.y for curve in members], 1)
-        _named_lines(slopes, members, [broken(curve.slope) for curve in members], 1.15)
+        _named_lines(slopes, members, [with_gaps(curve.slope) for curve in members], 1.15)
         slopes.set_xlabel("input $x$")
     grid[0, 0].set(xlim=(-5, 3), ylim=(-1.7, 3), ylabel="value $f(x)$")
     grid[1, 0].set(ylim=(-0.5, 1.5), ylabel="slope $f\\,'(x)$")
@@ -90,7 +90,7 @@ def _named_lines(
         )
 
 
-def broken(slope: np.ndarray) -> np.ndarray:
+def with_gaps(slope: np.ndarray) -> np.ndarray:
     """The slopes with a gap where they jump: at a kink there is no slope, hence nothing to draw."""
     jumps = np.abs(np.diff(slope, append=slope[-1])) > 0.2
     return np.where(jumps, np.nan, slope)
@@ -114,7 +114,7 @@ def one_by_one(curves: Sequence[Curve]) -> Figure:
     for axes, curve in zip(grid.flat, curves, strict=False):
         colour = COLOURS[curve.name]
         axes.plot(curve.x, curve.y, color=colour)
-        axes.plot(curve.x, broken(curve.slope), color=colour, linestyle=DASHES, linewidth=1.3)
+        axes.plot(curve.x, with_gaps(curve.slope), color=colour, linestyle=DASHES, linewidth=1.3)
         title = f"{LABELS[curve.name]}\n{FORMULAS[curve.name]}"
         axes.set_title(title, color=colour, fontsize=10.5)
         _cross(axes)

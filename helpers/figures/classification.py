@@ -18,12 +18,12 @@ from .panels import (
     ByName,
     Look,
     bare,
-    beside,
     draw_picture,
     frame,
     left_title,
     panel_row,
     styled,
+    text_right_of,
 )
 from .style import COLOURS, LABELS, OKABE_ITO, new_figure
 
@@ -161,8 +161,8 @@ def class_accuracy(
         above: Look = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
         axes.annotate(LABELS[name], (dots[-1], rows[-1] + shift), color=COLOURS[name], **above)
     for row, change in enumerate(values[-1] - values[0]):
-        beside(axes, row, f"{change:+.1f}")
-    beside(axes, len(rows) - 0.2, "points")
+        text_right_of(axes, row, f"{change:+.1f}")
+    text_right_of(axes, len(rows) - 0.2, "points")
     axes.set_yticks(rows, np.asarray(classes)[order])
     axes.tick_params(axis="y", length=0)
     axes.set(xlim=(0, 100), ylim=(-0.6, len(rows) - 0.1), xlabel="accuracy within the class (%)")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from .panels import GREY, MIDDLE, Look, beside, panel_row
+from .panels import GREY, MIDDLE, Look, panel_row, text_right_of
 from .style import COLOURS, LABELS, OKABE_ITO, label_line, new_figure
 
 NAMES = {
@@ -60,7 +60,7 @@ def _draw_copies(
     for copies in set(floors.values()):
         axes.axhline(copies, color=OKABE_ITO["grey"], linewidth=1.2, linestyle=(0, (1, 2)))
         whose = ", ".join(LABELS[name] for name in floors if floors[name] == copies)
-        beside(axes, copies, f"floor: {whose}", x=1.01, fontsize=8.5, color=GREY)
+        text_right_of(axes, copies, f"floor: {whose}", x=1.01, fontsize=8.5, color=GREY)
     last = megabytes.argmax()
     ends = []
     for name, look in _LINES.items():

@@ -23,9 +23,9 @@ from .panels import (
     arm_label,
     arrow,
     bare,
-    beside,
     left_title,
     styled,
+    text_right_of,
 )
 from .style import OKABE_ITO, new_figure
 
@@ -203,8 +203,8 @@ def _dots(axes: Axes, rows: NDArray, scores: NDArray) -> None:
     axes.plot(scores, rows, "o-", color=OKABE_ITO["grey"], linewidth=0.8, markersize=6)
     for row, mean in zip(rows, scores.mean(1), strict=True):
         axes.plot([mean, mean], [row - 0.25, row + 0.25], color="black", linewidth=2.5)
-        beside(axes, row, f"{mean:.1f}", x=1.05)
-    beside(axes, rows.max() + 0.45, "mean", x=1.05)
+        text_right_of(axes, row, f"{mean:.1f}", x=1.05)
+    text_right_of(axes, rows.max() + 0.45, "mean", x=1.05)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("accuracy on the test pictures (%)")

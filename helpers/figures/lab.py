@@ -1,7 +1,8 @@
-"""Static fallback of the widgets: chosen states side by side, for pages where nothing moves."""
+"""Static figures in the place of the widgets: chosen states side by side."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from .activations import Curve, broken
+from .activations import FORMULAS, Curve, with_gaps
 from .panels import FAINT, Look, draw_picture, frame, legend_below, styled
 from .style import COLOURS, LABELS, LINES, new_figure
 
@@ -51,26 +52,26 @@ def panel_rows(
     return figure
 
 
-# --- the activation explorer: curves, slopes, and a picture's answers --------------------------
+# --- the activation explorer: curves, slopes, and outputs for a picture ------------------------
 
 
 @dataclass(frozen=True)
 class Explored:
     """An activation along a line, at one point, and on a picture.
 
-    curve: its values and slopes along x; at: (x, value, slope); answer: (H, W); picture: the
-    answer's colours, (H, W, 3), of `signed_rgb`. Introduced in notebook 01.
+    curve: its values and slopes along x; at: (x, value, slope); output: of the picture, (H, W);
+    picture: the output's colours, (H, W, 3), of `signed_rgb`. Introduced in notebook 01.
     """
 
     curve: Curve
     at: tuple[float, float, float]
-    answer: NDArray[np.floating]
+    output: NDArray[np.floating]
     picture: Picture
 
 
 @dataclass(frozen=True)
 class ExplorerAxes:
-    """Where the explorer draws: values, slopes, and panels for pictures, 4 large or 9 small."""
+    """Where the explorer draws: values, slopes, and panels for pictures, 4 large or many small."""
 
     values: Axes
     slopes: Axes
@@ -78,7 +79,7 @@ class ExplorerAxes:
     small: list[Axes]
 
     def panels(self, count: int) -> list[Axes]:
-        """Where an input and the answers of `count` functions find room."""
+        """The axes for an input and the outputs of `count` functions."""
         return self.large if count < len(self.large) else self.small
 
 
@@ -91,7 +92,8 @@ def explorer_axes(figure: Figure | SubFigure) -> ExplorerAxes:
     with styled():
         grid = figure.add_gridspec(1, 3, width_ratios=[4.6, 4, 4.2], **place)
         values, slopes = (figure.add_subplot(grid[0, column]) for column in (0, 1))
-        large, small = (_picture_axes(figure, grid[0, 2], side) for side in (2, 3))
+        sides = (2, max(3, math.ceil(math.sqrt(1 + len(FORMULAS)))))
+        large, small = (_picture_axes(figure, grid[0, 2], side) for side in sides)
     values.set(xlim=(-4, 4), ylim=(-2.75, 4.75), xlabel="input $x$", title="value $f(x)$")
     slopes.set(xlim=(-4, 4), ylim=(-0.7, 2.2), xlabel="input $x$", title="slope $f\\,'(x)$")
     for axes in (values, slopes):
@@ -115,7 +117,7 @@ def explorer_input(axes: ExplorerAxes, picture: Picture, count: int) -> list[Art
 
 
 def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int) -> list[Artist]:
-    """Draw one function's curve, slope, name, and its answer to the picture.
+    """Draw one function's curve, slope, name, and its output for the picture.
 
     It is number `place`, from 0, of `count`. Introduced in notebook 01.
     """
@@ -124,7 +126,7 @@ def explorer_function(axes: ExplorerAxes, each: Explored, place: int, count: int
     name: Look = {"color": colour, "transform": axes.values.transAxes, "fontsize": 12}
     return [
         *axes.values.plot(curve.x, curve.y, **style),
-        *axes.slopes.plot(curve.x, broken(curve.slope), **style),
+        *axes.slopes.plot(curve.x, with_gaps(curve.slope), **style),
         axes.values.text(0.03, 0.92 - 0.08 * place, label, **name),
         *_panel(axes.panels(count)[1 + place], label, each.picture, colour),
     ]

@@ -87,7 +87,7 @@ def note(axes: Axes, text: str, at: Point, offset: Point, **look: Any) -> None:
     axes.annotate(text, at, offset, **look)
 
 
-def beside(axes: Axes, row: float, text: str, x: float = 1.03, **look: Any) -> None:
+def text_right_of(axes: Axes, row: float, text: str, x: float = 1.03, **look: Any) -> None:
     """Write a text right of the axes (x > 1, as a share of their width), at the height of a row."""
     axes.text(x, row, text, transform=axes.get_yaxis_transform(), va="center", **look)
 

@@ -18,12 +18,12 @@ from .panels import (
     Look,
     arm_colour,
     arm_label,
-    beside,
     left_title,
     note,
     panel_row,
     row_chart,
     styled,
+    text_right_of,
 )
 from .style import OKABE_ITO, label_line, new_figure
 
@@ -241,7 +241,7 @@ def difference_axis(
     for row, one in enumerate(differences):
         axes.plot([one.low, one.high], [row, row], color=INK, lw=3, solid_capstyle="butt")
         axes.plot(one.mean, row, "o", color=INK, ms=7)
-        beside(axes, row, one.words, x=1.01, fontsize=10)
+        text_right_of(axes, row, one.words, x=1.01, fontsize=10)
     axes.text(margin, -0.58, " a difference that matters", va="top", fontsize=9, color="#666666")
     return figure
 

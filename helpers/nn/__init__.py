@@ -1,4 +1,4 @@
-"""Activations, LeNet, the U-Net, and their fast paths on a CPU."""
+"""Activations, LeNet and the U-Net; fast paths on a CPU: see `.fast_funnel` and its siblings."""
 
 from .activations import (
     ACTIVATIONS,
@@ -12,4 +12,4 @@ from .activations import (
     make_activation,
     naive_mish,
 )
-from .networks import LeNet, UNet, block_shapes, initialise, parameter_count, undisturbed
+from .networks import LeNet, UNet, block_shapes, initialise, parameter_count, restoring_state

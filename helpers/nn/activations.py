@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ class PoolFunnel(nn.Module):
         super().__init__()
         _check_window(channels, kernel_size)
         if pool not in ("max", "avg"):
-            raise ValueError(f"PoolFunnel knows the pools max and avg, not '{pool}'.")
+            raise ValueError(f"PoolFunnel takes the pools max and avg, not '{pool}'.")
         kind = nn.MaxPool2d if pool == "max" else nn.AvgPool2d
         self.pool = kind(kernel_size, stride=1, padding=kernel_size // 2)
         self.bn = nn.BatchNorm2d(channels)
@@ -307,13 +308,16 @@ def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
     """Add an arm of your own to ACTIVATIONS, for every network of the series and this process.
 
     make: gets the channels of the convolution before it and returns a module that keeps the shape.
-    Adding the same name again replaces it. Raises ValueError for a name of the series. Introduced
-    in notebook 06.
+    name: letters, digits, "_" and "-", since it also names files and records. Adding the same name
+    again replaces it. Raises ValueError for another kind of name, and for one of the series.
+    Introduced in notebook 06.
 
     >>> add_activation("halved_slope", lambda channels: nn.LeakyReLU(0.5))
     >>> make_activation("halved_slope")
     LeakyReLU(negative_slope=0.5)
     """
+    if not (isinstance(name, str) and re.fullmatch(r"\w[\w-]*", name)):
+        raise ValueError(f"An activation can't be called {name!r}: use letters, digits, _ and -.")
     if name in _SERIES:
         raise ValueError(f"'{name}' belongs to the series: choose a name of your own.")
     ACTIVATIONS[name] = Activation(make, needs_channels=False)

@@ -57,7 +57,7 @@ def _train_step(conv: nn.Conv2d, bn: nn.BatchNorm2d, x: Tensor) -> Tensor:
     Shape and dtype of `x`, (N, C, H, W). Where x and T(x) are equal, the gradient goes to x;
     torch.maximum would halve it. Such ties are rare in float32 and common in bfloat16.
     """
-    assert bn.num_batches_tracked is not None  # as running_mean, which `fast_path` asked for
+    assert bn.num_batches_tracked is not None  # like running_mean, which `fast_path` checks
     bn.num_batches_tracked.add_(1)
     running = bn.running_mean, bn.running_var, bn.momentum, bn.eps
     return _Funnel.apply(x, conv.weight, bn.weight, bn.bias, *running)
@@ -79,7 +79,7 @@ def folded(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     >>> weight.shape, bias.shape
     (torch.Size([4, 1, 3, 3]), torch.Size([4]))
     """
-    assert bn.running_mean is not None  # a type checker can't see what `fast_path` asked
+    assert bn.running_mean is not None  # `fast_path` checks it; a type checker can't see that
     assert bn.running_var is not None
     scale = bn.weight * torch.rsqrt(bn.running_var + bn.eps)
     return conv.weight * scale[:, None, None, None], bn.bias - bn.running_mean * scale

@@ -45,13 +45,13 @@ def initialise(model: nn.Module, seed: int) -> nn.Module:
 
 
 @contextmanager
-def undisturbed(model: nn.Module, hooks: Iterable[RemovableHandle] = ()) -> Iterator[None]:
+def restoring_state(model: nn.Module, hooks: Iterable[RemovableHandle] = ()) -> Iterator[None]:
     """Eval mode without gradients; afterwards modes and random generators are back, hooks removed.
 
     In eval mode BatchNorm's running statistics stay as they are. Used by whatever runs a network
     only to look at it.
 
-    >>> with undisturbed(net := LeNet()):
+    >>> with restoring_state(net := LeNet()):
     ...     net.training, net(torch.zeros(1, 3, 32, 32)).requires_grad
     (False, False)
     >>> net.training
@@ -227,6 +227,6 @@ def block_shapes(model: UNet, height: int, width: int) -> list[tuple[str, int, i
         shapes.append((str(len(shapes) + 1), *output.shape[1:]))
 
     convolutions = [layer for layer in model.modules() if isinstance(layer, HeConv2d)]
-    with undisturbed(model, [layer.register_forward_hook(note) for layer in convolutions]):
+    with restoring_state(model, [layer.register_forward_hook(note) for layer in convolutions]):
         model(torch.zeros(1, 3, height, width).to(model.head.weight))
     return shapes

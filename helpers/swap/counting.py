@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..nn.networks import undisturbed
+from ..nn.networks import restoring_state
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -37,7 +37,7 @@ def multiply_adds(model: nn.Module, example: Tensor) -> dict[str, int]:
         for name, layer in model.named_modules()
         if isinstance(layer, (*CONVOLUTIONS, *TRANSPOSED, nn.Linear))
     ]
-    with undisturbed(model, hooks):
+    with restoring_state(model, hooks):
         model(example)
     return counts
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ..nn.activations import CrossFReLU, FReLU, Mish, PoolFunnel
 
-_BENT = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU)
-_SMOOTH = (nn.SiLU, nn.GELU, nn.Mish, nn.Hardswish)
-SWAPPABLE = (*_BENT, *_SMOOTH, Mish, FReLU, PoolFunnel, CrossFReLU)
+_BENT_CLASSES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU, nn.SELU)
+_SMOOTH_CLASSES = (nn.SiLU, nn.GELU, nn.Mish, nn.Hardswish)
+SWAPPABLE = (*_BENT_CLASSES, *_SMOOTH_CLASSES, Mish, FReLU, PoolFunnel, CrossFReLU)
 """The modules that `swap_activation` replaces."""
 
 GATES = (nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Hardtanh, nn.Softmax)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ..nn.activations import ACTIVATIONS, make_activation
 from ..nn.networks import parameter_count
@@ -97,12 +98,15 @@ def _check(model: nn.Module, name: str, also: Classes) -> None:
 
 
 def _needs_channels(name: str) -> bool:
-    """Whether the activation has a window. Raises ValueError for an unknown name."""
+    """Whether the activation has a window: it can't be made without channels.
+
+    Raises ValueError for an unknown name.
+    """
     if name not in ACTIVATIONS:
         make_activation(name)  # its error names the nearest known name
     try:
         make_activation(name)
-    except ValueError:
+    except Exception:  # a reader's own may raise anything; with channels its error is seen
         return True
     return False
 
@@ -165,6 +169,11 @@ def _kind(module: nn.Module) -> str:
 def _example_for(model: nn.Module, example: Tensor | None) -> Tensor:
     """The example, or one made up, on the device and in the dtype of the model's weights."""
     if example is None:
+        if any(is_lazy(value) for value in (*model.parameters(), *model.buffers())):
+            raise ValueError(
+                "The network has lazy layers, which take their sizes from their first input: "
+                "give example=, a batch as the network takes it."
+            )
         first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
         if first is None:
             raise ValueError(
@@ -186,8 +195,8 @@ def _example_for(model: nn.Module, example: Tensor | None) -> Tensor:
 def _look(model: nn.Module, places: Sequence[_Place], example: Tensor) -> Trace:
     """Trace with a stand-in in each place.
 
-    So a module that stands in several places counts for each of them, and one that is called by
-    another way than its name is seen not to be called.
+    So a module that stands in several places counts for each of them; a module reached by another
+    reference is recorded as not called.
     """
     with _stand_ins(places) as watched:
         try:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ..nn.networks import undisturbed
+from ..nn.networks import restoring_state
 
-_BENT = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
-_SMOOTH = "silu gelu mish hardswish softplus softsign"
-POINTWISE_FUNCTIONS = frozenset(f"{_BENT} {_SMOOTH}".split())
+_BENT_FUNCTIONS = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
+_SMOOTH_FUNCTIONS = "silu gelu mish hardswish softplus softsign"
+POINTWISE_FUNCTIONS = frozenset(f"{_BENT_FUNCTIONS} {_SMOOTH_FUNCTIONS}".split())
 """Activations that a forward may call as functions; what it spells out, as x * sigmoid(x), has no
 name and is not seen."""
 
@@ -72,7 +72,7 @@ def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Tensor) -
             module.register_forward_hook(follower.leave, with_kwargs=True, always_call=True),
         )
     ]
-    with undisturbed(model, hooks), follower:
+    with restoring_state(model, hooks), follower:
         output = model(example)
     follower.read(output)
     return Trace(follower.calls, follower.functions, frozenset(follower.reread))

@@ -154,7 +154,7 @@ def standardise(images: Tensor, recipe: Recipe) -> Tensor:
 def precision(recipe: Recipe, device: torch.device) -> str:
     """The number format of the computation: "bfloat16 autocast" or "float32".
 
-    bfloat16 is used where the recipe asks for it and the device computes it faster.
+    bfloat16 is used where the recipe has it and the device computes it faster.
     """
     return "bfloat16 autocast" if recipe.bf16 and gains_from_bf16(device) else "float32"
 

@@ -27,12 +27,12 @@ _CHOICES = {
 class Recipe:
     """How to train, as plain data. Introduced in notebook 03.
 
-    mean, deviation: per channel, of images in 0..1. unknown_dilutes: the mean loss counts unknown
-    pixels, as article B's. keep: whose weights the network has in the end, by the validation part:
-    the "last" epoch's, that of "least_loss" or of "best_score". patience: epochs without a lower
+    mean, deviation: per channel, of images in 0..1. unknown_dilutes: divide the loss by all pixels,
+    unknown ones included, as article B does. keep: which epoch's weights are kept: the "last", or
+    that of "least_loss" or "best_score" on the validation part. patience: epochs without a lower
     training loss until training stops. threads: of the CPU; None leaves them as they are.
 
-    Raises ValueError, with the known words, for another optimiser, schedule or keep.
+    Raises ValueError, with the known ones, for another optimiser, schedule or keep.
     """
 
     # The names of the fields stand in the recorded runs and in their hashes: they stay.

@@ -102,8 +102,9 @@ def fit_together(
     """Train several classifiers in place on the CPU, each by its seed's own order of images.
 
     To rounding they end as if `fit` had trained them one by one: the last digits depend on which
-    networks share a step. A network whose loss is lost takes no other with it. Raises ValueError
-    for a recipe that augments, chooses an epoch or stops early. Introduced in notebook 06.
+    networks share a step. A network whose loss becomes NaN does not affect the others. Raises
+    ValueError for a recipe that augments, chooses an epoch or stops early. Introduced in notebook
+    06.
     """
     if recipe.augmentation or recipe.blue_first or recipe.keep != "last" or recipe.patience:
         raise ValueError(

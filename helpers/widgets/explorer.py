@@ -72,17 +72,17 @@ def value_and_slope(layer: nn.Module, x: torch.Tensor) -> tuple[NDArray, NDArray
 
 
 def explored(state: State) -> list[drawing.Explored]:
-    """Curve, point and answer of each function of the state."""
+    """Curve, point and output of each function of the state."""
     return [_explored(name, state) for name in state.functions]
 
 
 def _explored(name: str, state: State) -> drawing.Explored:
     """The curve depends on the parameter alone, so that moving x computes one point."""
     chosen = parameter(name, state)
-    curve, answer, picture = _curve(name, chosen)
+    curve, output, picture = _curve(name, chosen)
     point = torch.tensor([state.x], dtype=torch.float64)
     value, slope = value_and_slope(activation(name, chosen), point)
-    return drawing.Explored(curve, (state.x, float(value[0]), float(slope[0])), answer, picture)
+    return drawing.Explored(curve, (state.x, float(value[0]), float(slope[0])), output, picture)
 
 
 @lru_cache(maxsize=32)
@@ -90,8 +90,8 @@ def _curve(name: str, chosen: float) -> tuple[Curve, NDArray, NDArray]:
     layer = activation(name, chosen)
     curve = Curve(name, LINE.numpy(), *value_and_slope(layer, LINE))
     with torch.no_grad():
-        answer = layer(torch.from_numpy(photograph()).double())
-    return curve, answer.numpy(), signed_rgb(answer.numpy())
+        output = layer(torch.from_numpy(photograph()).double())
+    return curve, output.numpy(), signed_rgb(output.numpy())
 
 
 @cache
@@ -183,7 +183,7 @@ def words(state: State) -> str:
         f"At x = {number(state.x)}": [_named(each.curve.name, state) for each in found],
         "value": [_digits(each.at[1]) for each in found],
         "slope": [_digits(each.at[2]) for each in found],
-        "pixels not above 0": [percent(float(np.mean(each.answer <= 0))) for each in found],
+        "pixels not above 0": [percent(float(np.mean(each.output <= 0))) for each in found],
     }
     lines = (
         f"<td>{name}</td>" + "".join(f"<td>{c}</td>" for c in cells) for name, cells in rows.items()
@@ -248,7 +248,7 @@ def build(
 
 
 def twin() -> Figure:
-    """Two telling states of the explorer, by the functions that the live one calls."""
+    """The static figure: two states, by the functions that the live widget calls."""
     parameters = {"leaky_slope": 0.01, "prelu_slope": 0.25, "elu_alpha": 1.0}
     states = (
         State(("relu", "mish"), -1.5, **parameters),
@@ -273,7 +273,7 @@ def activation_explorer(
     elu_alpha: float = 1.0,
     show: Collection[str] | None = None,
 ) -> None:
-    """Show activations, their slopes, and a photograph's answers; Reset returns to this state.
+    """Show activations, slopes, and outputs for a photograph; Reset returns to this state.
 
     functions: of relu, leaky_relu, prelu, elu, silu, gelu, mish. x: where they are touched, -4 to
     4. leaky_slope (0 to 0.5), prelu_slope (-0.5 to 1), elu_alpha (0 to 2): the parameters of three.

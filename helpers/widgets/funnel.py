@@ -453,7 +453,7 @@ def _painting(painted: Any) -> tuple[int, ...]:
 
 
 def twin() -> Figure:
-    """Four telling states of the lab, by the functions that the live one calls."""
+    """The static figure: four states of the lab, by the functions that the live one calls."""
     states = {
         "edge; window:\nedge right": opening("edge"),
         "photograph;\nwindow: blur": opening(preset="blur"),

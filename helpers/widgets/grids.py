@@ -16,7 +16,7 @@ class WeightGrid(HasTraits):
     """A field for each weight of a window; `value` is all of them, row after row.
 
     `rows` and `columns` are the window's. A field is made when it is first needed, and the fields
-    `follow` the value when they are told to: up to 49 messages, which the picture need not await.
+    `follow` the value when that is called: up to 49 messages, which the picture need not await.
     """
 
     value = Tuple()

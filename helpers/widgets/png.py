@@ -98,7 +98,7 @@ def encode_colours(panels: list[NDArray[np.uint8]], gap: int) -> bytes:
 
 
 def colours_of(indices: Indices, colours: bytes) -> NDArray[np.uint8]:
-    """The picture's own colours, (H, W, 3), for a static twin; gaps are white."""
+    """The picture's own colours, (H, W, 3), for a static figure; gaps are white."""
     palette = np.frombuffer(colours, np.uint8).reshape(256, 3).copy()
     palette[GAP] = 255
     return palette[indices]

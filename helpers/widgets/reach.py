@@ -166,7 +166,7 @@ def build(layers: int = 3, window: str = "3x3", show: Collection[str] | None = N
 
 
 def twin() -> Figure:
-    """Three telling states, by the functions that the live widget calls."""
+    """The static figure: three states, by the functions that the live widget calls."""
     rows, notes = {}, {}
     for state in (State(1, "3x3"), State(4, "3x3"), State(4, "7x7")):
         name = f"{state.depth},\nwindow {state.window}"

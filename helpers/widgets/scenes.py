@@ -21,8 +21,8 @@ from ..figures.maps import CLASS_COLOURS, label_image
 from ..figures.style import LABELS
 from ..nn.networks import UNet
 from ..session import Session, current_profile, data_directory
-from ..training.class_maps import class_maps, set_matrix
 from ..training.loop import load_weights
+from ..training.map_prediction import class_maps, set_matrix
 from ..training.recipes import modern_unet_recipe
 from . import shell
 from .shell import Lab, Screen, Seen, checked, heads, percent, show_widget, swatch
@@ -278,7 +278,7 @@ def twin(found: Predictions, start: State) -> Figure:
 
 
 def alt(found: Predictions, start: State) -> str:
-    """The twin's alternative text."""
+    """The static figure's alternative text."""
     iou = zip(found.classes, found.iou_of_set[start.arm], strict=True)
     known = ", ".join(f"{name} {percent(value)}" for name, value in iou if not np.isnan(value))
     return (

@@ -65,12 +65,12 @@ Control = Any
 
 
 def show_widget(widget: Widget, twin: Figure, alt: str) -> None:
-    """Display a live widget, or its static twin.
+    """Display a live widget, or its static figure.
 
-    twin: an ordinary figure of a few telling states, made by the functions that the widget calls.
-    alt: the twin's alternative text.
+    twin: the static figure, a few chosen states drawn by the functions that the widget calls.
+    alt: its alternative text.
     With FUNNEL_STATIC=1, which is set when notebooks are executed for storage or as tests, only the
-    twin is shown, so that no widget is ever stored. Introduced in notebook 01.
+    figure is displayed, so that no widget is ever stored. Introduced in notebook 01.
     """
     if os.environ.get("FUNNEL_STATIC") == "1":
         widget.close()

@@ -19,7 +19,7 @@ class Case:
         return f".lab-{self.name}"
 
 
-# Untrained, or invented: a page's test asks for no result, and needs no data of the reader's.
+# Untrained, or invented: a page's test checks no result, and needs no data of the reader's.
 LENET = """
 from helpers import LeNet, load_cifar10
 from helpers.widgets import channel_look

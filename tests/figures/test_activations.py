@@ -40,10 +40,10 @@ def lines_of(axes: plt.Axes, name: str) -> list[np.ndarray]:
     return [line.get_ydata() for line in axes.lines if to_hex(line.get_color()) == colour]
 
 
-def test_every_pointwise_activation_has_a_colour_and_a_line_of_its_own():
+def test_every_pointwise_activation_has_a_look_of_its_own():
     assert {"relu", "prelu", "mish"} < set(POINTWISE)
     looks = {(style.COLOURS[name], style.LINES[name]) for name in POINTWISE}
-    assert len({colour for colour, _ in looks}) == len(POINTWISE)
+    assert len(looks) == len(POINTWISE), "a colour may come again, with another line"
     assert {colour for colour, _ in looks} <= set(style.OKABE_ITO.values())
 
 
@@ -98,10 +98,10 @@ def test_a_row_added_to_the_one_table_is_drawn_everywhere():
 
 
 def test_slopes_have_a_gap_where_they_jump_and_nowhere_else():
-    broken = curves.broken(curve("relu").slope)
-    assert np.isnan(broken).sum() == 1
+    gaps = curves.with_gaps(curve("relu").slope)
+    assert np.isnan(gaps).sum() == 1
     smooth = np.tanh(np.linspace(-3, 3, 100))
-    np.testing.assert_array_equal(curves.broken(smooth), smooth)
+    np.testing.assert_array_equal(curves.with_gaps(smooth), smooth)
 
 
 def test_one_by_one_writes_each_formula():

@@ -1,4 +1,4 @@
-"""Static twins: a panel where each state says, with its notes, and the explorer's axes."""
+"""Static figures of widgets: a row of panels for each state, and the explorer's axes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,20 @@ def explored(name: str) -> lab.Explored:
 @pytest.mark.parametrize(
     ("count", "drawn_in"), [(0, "large"), (3, "large"), (4, "small"), (8, "small")]
 )
-def test_there_is_room_for_every_answer(count, drawn_in):
+def test_there_are_panels_for_every_output(count, drawn_in):
     figure = plt.figure(figsize=(12, 4.4))
     axes = lab.explorer_axes(figure)
     assert axes.panels(count) is getattr(axes, drawn_in)
     assert len(axes.panels(count)) > count
 
 
-def test_a_function_has_curve_slope_name_and_answer():
+def test_the_small_panels_are_as_many_as_the_functions_need(monkeypatch):
+    monkeypatch.setattr(lab, "FORMULAS", dict.fromkeys(map(str, range(12)), ""))
+    axes = lab.explorer_axes(plt.figure(figsize=(12, 4.4)))
+    assert len(axes.panels(12)) == 16
+
+
+def test_a_function_has_curve_slope_name_and_output():
     figure = lab.explorer(RED, [[explored("relu"), explored("mish")]])
     (part,) = figure.subfigs
     values, slopes, first, second, third = part.axes[:5]

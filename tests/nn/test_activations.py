@@ -140,6 +140,13 @@ def test_an_arm_of_ones_own_is_known_everywhere():
         add_activation("relu", lambda channels: nn.Identity())
 
 
+@pytest.mark.parametrize("name", [None, 3, "", "../x", "two words", "-x", "a\n"])
+def test_an_arm_needs_a_name_that_can_name_files(name):
+    with pytest.raises(ValueError, match="can't be called"):
+        add_activation(name, lambda channels: nn.Identity())
+    assert name not in ACTIVATIONS
+
+
 def test_every_arm_differs_from_frelu_where_its_name_says():
     def kinds(name: str) -> list[str]:
         return [type(layer).__name__ for layer in make_activation(name, 4).modules()]

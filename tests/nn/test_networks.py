@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from helpers import LeNet, UNet, block_shapes, initialise, parameter_count
-from helpers.nn.networks import Block, HeConv2d, undisturbed
+from helpers.nn.networks import Block, HeConv2d, restoring_state
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_undisturbed_restores_modes_hooks_and_generators_after_an_error():
     model.conv1.register_forward_pre_hook(
         lambda layer, _: seen.append((layer.training, torch.is_grad_enabled(), torch.rand(1)))
     )
-    with pytest.raises(RuntimeError), undisturbed(model, [hook]):
+    with pytest.raises(RuntimeError), restoring_state(model, [hook]):
         model(torch.zeros(1, 3, 8, 8))
     assert seen[0][:2] == (False, False)
     assert model.training

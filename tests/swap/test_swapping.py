@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from helpers.nn.activations import ACTIVATIONS, FReLU, make_activation
+from helpers.nn.activations import ACTIVATIONS, FReLU, add_activation, make_activation
 from helpers.nn.networks import LeNet, UNet, initialise, parameter_count
 from helpers.swap import SwapReport, swap_activation
 from helpers.swap.call_by_call import CallByCall
@@ -521,6 +521,22 @@ def test_a_pattern_without_a_match_is_an_error(pattern):
     with pytest.raises(ValueError, match=rf"'{pattern}' matches no activation.*layer1\.0\.relu"):
         swap_activation(model, example=EXAMPLE, skip=["layer1", pattern])
     assert isinstance(model.relu, nn.ReLU)
+
+
+def test_an_arm_of_ones_own_that_needs_channels_may_fail_without_them():
+    add_activation("own_depthwise", lambda channels: nn.Conv2d(channels, channels, 1))
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    assert len(swap_activation(net, "own_depthwise", SMALL).swapped) == 1
+    assert net[1].in_channels == 8
+
+
+def test_a_lazy_network_needs_an_example_and_stays_lazy_without():
+    net = nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU())
+    with pytest.raises(ValueError, match=r"lazy layers.*give example="):
+        swap_activation(net, "frelu")
+    assert isinstance(net[0], nn.LazyConv2d)
+    assert len(swap_activation(net, "frelu", SMALL).swapped) == 1
+    assert net[0].in_channels == 3
 
 
 def test_without_an_example_the_first_convolution_says_the_channels():

@@ -27,7 +27,7 @@ BY_TORCH = {
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_curve_slope_and_answer_are_the_functions(name):
+def test_curve_slope_and_output_are_the_functions(name):
     state = explorer.State((name,), 0.75, 0.1, 0.3, 1.5)
     (found,) = explorer.explored(state)
     x = explorer.LINE.clone().requires_grad_()
@@ -36,7 +36,7 @@ def test_curve_slope_and_answer_are_the_functions(name):
     (slope,) = torch.autograd.grad(y.sum(), x)
     np.testing.assert_allclose(found.curve.slope, slope.numpy(), atol=1e-12)
     photo = torch.tensor(explorer.photograph()).double()
-    np.testing.assert_allclose(found.answer, BY_TORCH[name](photo).numpy(), atol=1e-12)
+    np.testing.assert_allclose(found.output, BY_TORCH[name](photo).numpy(), atol=1e-12)
     at = torch.tensor([0.75], dtype=torch.float64)
     assert found.at[:2] == (0.75, pytest.approx(BY_TORCH[name](at).item()))
     step = (BY_TORCH[name](at + 1e-6) - BY_TORCH[name](at - 1e-6)).item() / 2e-6

@@ -1,4 +1,4 @@
-"""The segmentation explorer: panels, IoU beside the set's, and whose answers it finds."""
+"""The segmentation explorer: panels, IoU beside the set's, and whose predictions it finds."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_titles_explain_the_colours_of_errors():
     assert "missed" in scenes.titles(state(label="sky"))
 
 
-# --- whose answers ------------------------------------------------------------------------------
+# --- whose predictions --------------------------------------------------------------------------
 
 
 def test_recorded_maps_join_the_readers_on_real_data_only(monkeypatch):

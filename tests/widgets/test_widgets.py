@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from inspect import isfunction
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from matplotlib import pyplot as plt
 
 from helpers import widgets
 from helpers.widgets import shell
+from tests.browser.cases import CASES
 from tests.widgets.states import NAMES, build, move, picture_of, small_controls
 
 STATES = 500
@@ -59,6 +61,16 @@ def test_the_twin_needs_words(shown, monkeypatch):
     with pytest.raises(ValueError, match="alternative text"):
         widgets.show_widget(IntSlider(), plt.figure(), alt=" ")
     plt.close("all")
+
+
+# --- lists of them ------------------------------------------------------------------------------
+
+
+def test_every_public_widget_is_in_the_lists_of_the_tests():
+    public = {each for each in vars(widgets).values() if isfunction(each)} - {widgets.show_widget}
+    modules = sorted(each.__module__.rpartition(".")[2] for each in public)
+    assert modules == sorted(NAMES), "tests/widgets/states.py"
+    assert modules == sorted(case.name for case in CASES), "tests/browser/cases.py"
 
 
 # --- 500 random states of each ------------------------------------------------------------------

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from helpers import class_maps, mean_iou, set_matrix
-from helpers.training.class_maps import _lanczos4_matrix
+from helpers.training.map_prediction import _lanczos4_matrix
 from helpers.training.recipes import Recipe
 
 OPENCV = [0.003522, 0.514521, 0.900617, 0.547843, 0.428574, 0.693242, 0.476618, 0.135995]
