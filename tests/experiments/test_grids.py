@@ -83,6 +83,18 @@ def test_the_rates_hold_the_articles_own():
     assert runs_of("lenet-swap")[0].recipe.learning_rate in rates
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [helpers.records, comparison.report, lambda grid: helpers.record(grid, "a"), helpers.own_runs],
+    ids=["records", "report", "record", "own_runs"],
+)
+@pytest.mark.parametrize("grid", ["lenet_swap", ["lenet-swap"]])
+def test_an_unknown_grid_lists_the_known_ones(ask, grid):
+    arguments = (grid, "relu") if ask is helpers.own_runs else (grid,)
+    with pytest.raises(ValueError, match=r"No grid is called .*lenet.swap.*; .* lenet-swap, lenet"):
+        ask(*arguments)
+
+
 def test_every_arm_has_a_network_of_its_own():
     runs = runs_of("lenet-controls") + runs_of("lenet-swap")
     nets = {run.arm: first_lenet(run) for run in runs if run.seed == 0}

@@ -422,7 +422,7 @@ def test_run_says_what_is_done_where_and_what_failed(capsys, monkeypatch):
 
 
 def test_an_unknown_arm_lists_the_known_ones(capsys):
-    with pytest.raises(SystemExit, match="lenet-swap has no arm funnel; it has relu, mish, frelu"):
+    with pytest.raises(SystemExit, match="lenet-swap has no arm 'funnel'; it has relu, mish, frelu"):
         main(["run", "lenet-swap", "--arms", "funnel"])
 
 
@@ -431,10 +431,35 @@ def test_settings_choose_a_part_and_an_unknown_one_lists_the_known(capsys, monke
     words = ["run", "lenet-rate", "--limit", "0", "--arms", "mish"]
     assert main([*words, "--settings", "rate 0.003,rate 0.01"]) == 0
     assert "0 of 4 runs are done" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="lenet-rate has no setting plain; it has rate 0"):
+    with pytest.raises(SystemExit, match="lenet-rate has no setting 'plain'; it has rate 0"):
         main([*words, "--settings", "plain"])
-    with pytest.raises(SystemExit, match="lenet-swap has no setting plain; it has one only"):
+    with pytest.raises(SystemExit, match="lenet-swap has no setting 'plain'; it has one only"):
         main(["run", "lenet-swap", "--settings", "plain"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--limit", "-1"], "--limit: '-1' is no whole number from 0 on"),
+        (["--jobs", "0"], "--jobs: '0' is no whole number from 1 on"),
+        (["--seeds", "0"], "--seeds: '0' is no whole number from 1 on"),
+        (["--seeds", "-1"], "--seeds: '-1' is no whole number from 1 on"),
+        (["--scheduler", "tcp://host:1"], "add --backend dask"),
+        (["--arms", ""], "lenet-swap has no arm ''; it has relu, mish, frelu"),
+        (["--task", "regions"], "lenet-swap has no task 'regions'; it has cifar10"),
+    ],
+)
+def test_options_that_choose_nothing_are_refused(capsys, monkeypatch, options, message):
+    monkeypatch.setattr(runner, "execute", None)  # nothing is trained
+    with pytest.raises(SystemExit) as end:
+        main(["run", "lenet-swap", *options])
+    assert message in f"{end.value} {capsys.readouterr().err}"
+
+
+def test_a_report_without_a_grid_is_of_all(capsys, monkeypatch):
+    monkeypatch.setattr("helpers.experiments.__main__.report", lambda grid, _: f"<{grid}>")
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out.split() == [f"<{grid}>" for grid in GRIDS]
 
 
 def test_list_names_each_grid_its_question_and_arms(capsys):
