@@ -39,7 +39,11 @@ def records(*grids: str, store: Store | None = None) -> pd.DataFrame:
     """
     rows = {name: _row(one) for grid in grids for name, one in _finished(grid, store).items()}
     names = pd.Index(list(rows), name="name", dtype=object)
-    columns = None if rows else [*ASKED, "size", "train", "test", *RECIPE_DEFAULTS, *MEASURED]
+    columns = (
+        None
+        if rows
+        else [*ASKED, "definition", "size", "train", "test", *RECIPE_DEFAULTS, *MEASURED]
+    )
     return pd.DataFrame(list(rows.values()), names, columns).astype({"width": "Int64"})
 
 
@@ -64,6 +68,7 @@ def _row(one: Record) -> dict[str, Any]:
     }
     return {
         **{name: one[name] for name in ASKED},
+        "definition": one.get("definition"),
         "size": "x".join(map(str, one["size"])) if one["size"] else None,
         **recipe,
         **{name: one["measured_on"][name] for name in ("train", "test")},

@@ -300,7 +300,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 """Every activation and arm of the series by name, and what `add_activation` added."""
 
-_SERIES = frozenset(ACTIVATIONS)
+SERIES = frozenset(ACTIVATIONS)
 
 
 def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
@@ -314,7 +314,7 @@ def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
     >>> make_activation("halved_slope")
     LeakyReLU(negative_slope=0.5)
     """
-    if name in _SERIES:
+    if name in SERIES:
         raise ValueError(f"'{name}' belongs to the series: choose a name of your own.")
     ACTIVATIONS[name] = Activation(make, needs_channels=False)
 

@@ -276,6 +276,50 @@ def test_a_score_that_is_not_there_lists_the_others():
         comparison.compare(table_of(RELU), [("frelu", "relu")], "miou")
 
 
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([("frleu", "relu")], "no arm is called 'frleu'; known: .*frelu, .*relu"),
+        ({"swap": ("frelu", "rleu")}, "no arm is called 'rleu'"),
+        (("frelu", "relu"), r"'frelu' is no pair: give a list such as \[\('frelu', 'relu'\)\]"),
+    ],
+)
+def test_what_is_no_pair_of_arms_is_refused(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        comparison.compare(table_of(RELU + FRELU), pairs)
+
+
+def test_a_score_of_nan_is_an_error_with_arm_and_seed():
+    runs = table_of([*RELU, *FRELU[:-1], recorded("frelu", 9, float("nan"))])
+    for ask in (
+        lambda: comparison.compare(runs, [("frelu", "relu")]),
+        lambda: comparison.means(runs, ["accuracy"]),
+    ):
+        with pytest.raises(ValueError, match="accuracy of frelu, seed 9, is NaN"):
+            ask()
+
+
+def test_unlike_runs_are_not_averaged_and_a_missing_score_lists_the_others():
+    rated = helpers.records("lenet-rate")
+    with pytest.raises(ValueError, match="runs with learning_rate 0.0003 and .* averaged"):
+        helpers.means(rated, ["accuracy"])
+    assert len(helpers.means(rated, ["accuracy"], by="setting")) == 4
+    assert len(helpers.means(helpers.records("lenet-swap", "lenet-controls"), ["accuracy"])) == 16
+    with pytest.raises(ValueError, match="no score 'miou'; they have accuracy, accuracy_train"):
+        comparison.means(table_of(RELU), ["miou"])
+
+
+def test_of_a_redefined_arm_a_report_has_the_runs_recorded_last(tmp_path):
+    for definition, accuracy in (("a", 0.4), ("b", 0.5)):
+        one = recorded("mine", 0, accuracy, definition=definition)
+        Store(tmp_path).append(one)
+    for record in RELU:
+        Store(tmp_path).append(record)
+    said = comparison.report("lenet-swap", Store(tmp_path))
+    assert "mine 1 50.00" in [" ".join(line.split()) for line in said.split("\n")]
+    assert "judged by the 90 % interval" in " ".join(said.split())
+
+
 def test_means_have_intervals_and_one_run_has_none():
     runs = table_of([*FRELU, *RELU, recorded("mine", 0, 0.5), recorded("mish", 0, 0.58)])
     made = comparison.means(runs, ["accuracy"])

@@ -21,7 +21,7 @@ from helpers.experiments.__main__ import main
 from helpers.experiments.grids import GRIDS
 from helpers.experiments.run import Run
 from helpers.experiments.runner import own_runs, run_grid
-from helpers.experiments.store import Store, own_store
+from helpers.experiments.store import RecordError, Store, own_store
 from helpers.session import PROFILES
 
 CI = PROFILES["ci"]
@@ -260,6 +260,8 @@ def test_a_block_is_run_once_and_keeps_what_is_recorded(tmp_path, monkeypatch):
 def test_an_unknown_backend_is_refused():
     with pytest.raises(ValueError, match="backend is 'mpi'; choose one of loky, dask"):
         run_grid([], backend="mpi")
+    with pytest.raises(ValueError, match="it needs backend='dask'"):
+        run_grid([], scheduler="tcp://host:1")
 
 
 def test_weights_and_maps_of_the_first_seed_are_kept(tmp_path, monkeypatch):
@@ -422,7 +424,9 @@ def test_run_says_what_is_done_where_and_what_failed(capsys, monkeypatch):
 
 
 def test_an_unknown_arm_lists_the_known_ones(capsys):
-    with pytest.raises(SystemExit, match="lenet-swap has no arm 'funnel'; it has relu, mish, frelu"):
+    with pytest.raises(
+        SystemExit, match="lenet-swap has no arm 'funnel'; it has relu, mish, frelu"
+    ):
         main(["run", "lenet-swap", "--arms", "funnel"])
 
 
@@ -499,6 +503,62 @@ def test_an_arm_of_ones_own_runs_by_a_grids_recipe_and_seeds(monkeypatch):
     assert asked[0].recipe == GRIDS["lenet-swap"].runs(CI, STANDIN)[0].recipe
     with pytest.raises(ValueError, match="No activation is called 'nobodys'"):
         own_runs("lenet-swap", "nobodys")
+
+
+def own_arm(monkeypatch, grid: str, make, **options) -> list[Run]:
+    """What `own_runs` asks for, for an arm of that definition."""
+    asked: list[Run] = []
+    monkeypatch.setattr(runner, "run_grid", lambda runs: asked.extend(runs) or [])
+    add_activation("redefined", make)
+    own_runs(grid, "redefined", **options)
+    return asked
+
+
+class Scaled(nn.Module):
+    """Not to be told from another by its source or its layers."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def test_an_arm_that_was_redefined_is_run_anew(monkeypatch):
+    def makes(factor):
+        return lambda channels: Scaled(factor)
+
+    name, same, other = (
+        own_arm(monkeypatch, "lenet-swap", makes(factor))[0].name for factor in (1.0, 1.0, 2.0)
+    )
+    assert name == same != other
+    by_source = own_arm(monkeypatch, "lenet-swap", lambda channels: Scaled(1.0))[0].name
+    assert by_source != name
+    own_runs("lenet-swap", "frelu")  # an arm of the series has no definition of its own
+    assert own_runs("lenet-swap", "frelu").empty
+
+
+def test_an_arm_of_ones_own_may_need_more_than_one_channel(monkeypatch):
+    assert own_arm(monkeypatch, "lenet-swap", lambda channels: nn.GroupNorm(2, channels))
+
+
+@pytest.mark.parametrize(
+    ("grid", "count"),
+    [("lenet-controls", 1), ("lenet-rate", 4), ("unet-fair", 3), ("unet-article", 3)],
+)
+def test_an_arm_of_ones_own_runs_in_every_setting_of_a_grid(monkeypatch, grid, count):
+    asked = own_arm(monkeypatch, grid, lambda channels: nn.Identity(), seeds=1)
+    assert len({(run.task, run.setting) for run in asked}) == len(asked) == count
+    with pytest.raises(ValueError, match="seeds is 0: choose 1 or more"):
+        own_runs(grid, "redefined", seeds=0)
+
+
+def test_an_unwritable_store_is_noticed_before_the_first_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(runner, "execute", None)  # nothing is trained
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match=r"can't be written to .*runs \(Not a dir.*FUNNEL_DATA"):
+        run_grid([lenet_run()], Store(tmp_path / "file" / "runs"), progress=False)
 
 
 def test_an_arm_of_ones_own_with_batchnorm_is_measured(monkeypatch):
