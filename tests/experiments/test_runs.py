@@ -308,7 +308,7 @@ def test_standin_data_tiny_runs_and_a_readers_own_stay_out_of_the_results(monkey
 
 
 GRID = """
-import sys
+import signal, sys
 from dataclasses import replace
 from helpers.experiments import __main__ as command, grids
 from helpers.experiments.run import Run
@@ -316,16 +316,18 @@ from helpers.experiments.run import Run
 def runs(profile, source):
     full = grids._lenet_swap(profile, source)[0]
     few = {"grid": "many", "train": 400, "test": 20}
-    return [replace(full, seed=seed, **few) for seed in range(30)]
+    return [replace(full, seed=seed, **few) for seed in range(int(sys.argv[1]))]
 
+# Who starts the tests in the background of a shell may have Ctrl-C ignored: here it counts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 grids.GRIDS["many"] = grids.Grid("many", "?", "cifar10", runs)
 sys.exit(command.main(["run", "many", "--jobs", "2"]))
 """
 
 
-def start_grid() -> subprocess.Popen:
+def start_grid(seeds: int) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", GRID],
+        [sys.executable, "-c", GRID, str(seeds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -338,13 +340,13 @@ def test_kill_and_ctrl_c_lose_nothing_and_double_nothing():
     path = own_store().path("many")
 
     def stop_after_more(than: int, how: signal.Signals) -> tuple[int, str]:
-        process = start_grid()
-        until = time.monotonic() + 120
+        process = start_grid(1000)  # more than it can do before the signal comes
+        until = time.monotonic() + 400
         while not path.exists() or path.read_bytes().count(b"\n") <= than:
             assert time.monotonic() < until
             time.sleep(0.05)
         os.killpg(process.pid, how)
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=240)
         return process.returncode, said
 
     code, _ = stop_after_more(2, signal.SIGKILL)
@@ -355,15 +357,16 @@ def test_kill_and_ctrl_c_lose_nothing_and_double_nothing():
     assert "Stopped. What is finished is recorded; the same command goes on." in said
     after = own_store().read("many")
     assert done.items() <= after.items()
-    assert len(after) < 30
+    assert len(after) < 1000
     assert path.read_bytes().count(b"\n") == len(after)
-    process = start_grid()
+    seeds = len(after) + 6
+    process = start_grid(seeds)
     said, _ = process.communicate(timeout=240)
     assert process.returncode == 0, said
     whole = own_store().read("many")
-    assert {run["seed"] for run in whole.values()} == set(range(30))
+    assert {run["seed"] for run in whole.values()} >= set(range(seeds))
     assert after.items() <= whole.items()
-    assert path.read_bytes().count(b"\n") == 30
+    assert path.read_bytes().count(b"\n") == len(whole)
 
 
 def test_a_local_dask_cluster_of_two_workers_measures_the_same(tmp_path):
