@@ -110,8 +110,8 @@ def run_grid(
     whose `scheduler` has an address ("tcp://host:8786"; None starts one here with `jobs` workers).
     A run that fails leaves its error in its record, and is tried again by the next call. Whatever
     ends the process, finished runs are kept. The store is a reader's own unless another is given.
-    Raises ValueError for another backend, and for a scheduler of another one than dask; RecordError,
-    before the first run, where `store` can't be written. Introduced in notebook 06.
+    Raises ValueError for another backend, and for a scheduler without dask; RecordError, before the
+    first run, where `store` can't be written. Introduced in notebook 06.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend is '{backend}'; choose one of {', '.join(BACKENDS)}.")

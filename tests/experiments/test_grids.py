@@ -301,7 +301,7 @@ def test_a_score_of_nan_is_an_error_with_arm_and_seed():
 
 def test_unlike_runs_are_not_averaged_and_a_missing_score_lists_the_others():
     rated = helpers.records("lenet-rate")
-    with pytest.raises(ValueError, match="runs with learning_rate 0.0003 and .* averaged"):
+    with pytest.raises(ValueError, match=r"runs with learning_rate 0\.0003 and .* averaged"):
         helpers.means(rated, ["accuracy"])
     assert len(helpers.means(rated, ["accuracy"], by="setting")) == 4
     assert len(helpers.means(helpers.records("lenet-swap", "lenet-controls"), ["accuracy"])) == 16
