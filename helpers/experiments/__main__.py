@@ -6,7 +6,7 @@ import argparse
 import sys
 from concurrent.futures.process import BrokenProcessPool
 
-from ..datasets import data_source
+from ..datasets import RELEASES, data_source
 from ..files import display_path
 from .comparison import report
 from .grids import GRIDS, Grid
@@ -15,9 +15,9 @@ from .runner import BACKENDS, missing, run_grid, store_for
 from .store import RecordError, Store, own_store, recorded_store
 
 
-def main(words: list[str] | None = None) -> int:
-    """Do what the words ask; 0 when all went well, 1 for failed runs, 130 after Ctrl-C."""
-    arguments = _parser().parse_args(words)
+def main(command_line: list[str] | None = None) -> int:
+    """Run one command; 0 when all went well, 1 for failed runs, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(command_line)
     try:
         return arguments.command(arguments)
     except RecordError as error:
@@ -41,26 +41,38 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing of a grid")
     run.set_defaults(command=_run)
     run.add_argument("grid", choices=GRIDS)
-    run.add_argument("--jobs", type=int, default=1, help="processes of one thread each")
+    run.add_argument("--jobs", type=_positive, default=1, help="processes of one thread each")
     run.add_argument("--backend", choices=BACKENDS, default="loky", help="loky: this machine")
     run.add_argument("--scheduler", help="address of a dask cluster, such as tcp://host:8786")
     run.add_argument("--arms", help="only these, with commas between")
     run.add_argument("--settings", help="only these, such as plain or 'rate 0.001,rate 0.003'")
     run.add_argument("--task", choices=("cifar10", "regions", "surfaces"), help="only this one")
-    run.add_argument("--seeds", type=int, help="only the first so many")
-    run.add_argument("--limit", type=int, help="only the first so many runs that are missing")
+    run.add_argument("--seeds", type=_positive, help="only the first so many")
+    run.add_argument("--limit", type=_natural, help="only so many of the missing runs; 0: none")
     run.add_argument("--own", action="store_true", help="keep the records with your own runs")
     commands.add_parser("list", help="the grids").set_defaults(command=_list)
     status = commands.add_parser("status", help="how much of each grid is done")
     status.set_defaults(command=_status)
     said = commands.add_parser("report", help="means, differences and intervals of a grid")
     said.set_defaults(command=_report)
-    said.add_argument("grid", choices=GRIDS, nargs="*", help="all, unless named")
+    said.add_argument("grid", choices=[*GRIDS, "all"], nargs="*", default="all")
     said.add_argument("--own", action="store_true", help="your own runs instead of the series'")
     return parser
 
 
+def _natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from {least} on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    return _natural(text, least=1)
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.scheduler and arguments.backend != "dask":
+        raise SystemExit("--scheduler is the address of a dask cluster: add --backend dask")
     grid = GRIDS[arguments.grid]
     source, profile = data_source(grid.dataset), grid.profile()
     store = store_for(source, profile, arguments.own)
@@ -77,16 +89,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(runs: list[Run], arguments: argparse.Namespace) -> list[Run]:
-    """Those that the options leave. Exits with a word for an arm or setting not in the grid."""
-    for field, asked in (("arm", arguments.arms), ("setting", arguments.settings)):
+    """Those that the options leave. Exits with a message for what the grid doesn't have."""
+    fields = {"task": arguments.task, "arm": arguments.arms, "setting": arguments.settings}
+    for field, asked in fields.items():
         known = dict.fromkeys(getattr(run, field) for run in runs)
-        named = asked.split(",") if asked else list(known)
+        named = list(known) if asked is None else asked.split(",")
         if unknown := [name for name in named if name not in known]:
             has = ", ".join(filter(None, known)) or "one only, without a name"
-            raise SystemExit(f"{arguments.grid} has no {field} {unknown[0]}; it has {has}")
+            raise SystemExit(f"{arguments.grid} has no {field} '{unknown[0]}'; it has {has}")
         runs = [run for run in runs if getattr(run, field) in named]
-    if arguments.task:
-        runs = [run for run in runs if run.task == arguments.task]
     if arguments.seeds is not None:
         runs = [run for run in runs if run.seed < arguments.seeds]
     return runs
@@ -116,22 +127,20 @@ def _state(grid: Grid, store: Store) -> str:
     asked = {run.name for run in _recorded_runs(grid)}
     done = sum("error" not in record for name, record in found.items() if name in asked)
     others = len(found) - failed - done
-    words = [f"{done} of {len(asked)} runs are done"]
-    words += [f"{failed} failed"] * bool(failed) + [f"{others} of other sizes"] * bool(others)
-    return ", ".join(words)
+    parts = [f"{done} of {len(asked)} runs are done"]
+    parts += [f"{failed} failed"] * bool(failed) + [f"{others} of other sizes"] * bool(others)
+    return ", ".join(parts)
 
 
 def _recorded_runs(grid: Grid) -> list[Run]:
     """The grid as this machine would run it on the real data."""
-    return grid.runs(grid.profile(), REAL[grid.dataset])
-
-
-REAL = {"cifar10": "CIFAR-10", "stanford": "Stanford Background"}
+    return grid.runs(grid.profile(), RELEASES[grid.dataset].name)
 
 
 def _report(arguments: argparse.Namespace) -> int:
     store = own_store() if arguments.own else recorded_store()
-    print("\n\n".join(report(grid, store) for grid in arguments.grid or GRIDS))
+    names = GRIDS if "all" in arguments.grid else arguments.grid
+    print("\n\n".join(report(name, store) for name in names))
     return 0
 
 

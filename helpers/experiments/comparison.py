@@ -18,7 +18,7 @@ from ..evaluation.intervals import (
     verdict,
 )
 from ..training.recipes import Recipe
-from .grids import CONTROLS, GRIDS, SIDE_CONTROLS, SWAP
+from .grids import CONTROLS, SIDE_CONTROLS, SWAP, grid_named
 from .store import Store
 from .tables import records
 
@@ -48,21 +48,32 @@ def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.Dat
     means, `low` and `high` of its 95 % interval, `p` of the exact sign-flip test, `p_holm` after
     Holm's correction over all rows (both NaN under 6 pairs), `detectable` (what so many pairs would
     have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
-    differ in more than arm and seed, for two runs of one arm and seed, and for a score that the
-    runs don't have. Introduced in notebook 03.
+    differ in more than arm and seed, for two runs of one arm and seed, for a score that the runs
+    don't have or that is NaN, and for an arm that neither the runs nor the grids know. Introduced
+    in notebook 03.
     """
-    if len(runs) and score not in runs:
-        known = ", ".join(name for name in SCORES if name in runs)
-        raise ValueError(f"these runs have no score '{score}'; they have {known}.")
-    named = pairs if isinstance(pairs, Mapping) else {f"{a} - {b}": (a, b) for a, b in pairs}
+    named = _named(pairs, {*runs["arm"], *ARMS})
     rows = {name: _compared(runs, *pair, score) for name, pair in named.items()}
     rows = {name: row for name, row in rows.items() if row}
     table = pd.DataFrame(list(rows.values()), index=list(rows), columns=COLUMNS)
     return table.assign(p=table["p"].astype(float), p_holm=_corrected(table["p"]))
 
 
+def _named(pairs: Pairs, known: set[str]) -> dict[str, tuple[str, str]]:
+    """The pairs by their question. Raises ValueError for what is no pair, or an unknown arm."""
+    if not isinstance(pairs, Mapping):
+        for pair in pairs:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise ValueError(f"{pair!r} is no pair: give a list such as [('frelu', 'relu')].")
+        pairs = {f"{arm} - {reference}": (arm, reference) for arm, reference in pairs}
+    for arm in (arm for pair in pairs.values() for arm in pair):
+        if arm not in known:
+            raise ValueError(f"no arm is called '{arm}'; known: {', '.join(sorted(known))}.")
+    return dict(pairs)
+
+
 def _compared(runs: pd.DataFrame, arm: str, reference: str, score: str) -> dict[str, Any]:
-    _check_alike(runs[runs["arm"].isin([arm, reference])])
+    _check(runs[runs["arm"].isin([arm, reference])], [score])
     ours, theirs = (runs[runs["arm"] == name].set_index("seed") for name in (arm, reference))
     seeds = ours.index.intersection(theirs.index)
     if len(seeds) < 2:
@@ -87,6 +98,17 @@ def _corrected(p: pd.Series) -> pd.Series:
     return pd.Series(corrected, index=p.index, dtype=float)
 
 
+def _check(runs: pd.DataFrame, scores: Sequence[str]) -> None:
+    """Raise ValueError for unlike runs, for scores that they don't have, and for NaN."""
+    _check_alike(runs)
+    for score in scores if len(runs) else ():
+        if score not in runs:
+            known = ", ".join(name for name in SCORES if name in runs)
+            raise ValueError(f"these runs have no score '{score}'; they have {known}.")
+        for one in runs[runs[score].isna()].itertuples():
+            raise ValueError(f"{score} of {one.arm}, seed {one.seed}, is NaN: leave the run out.")
+
+
 def _check_alike(runs: pd.DataFrame) -> None:
     """Raise ValueError unless the runs differ in arm and seed alone, each pair of them there once.
 
@@ -102,8 +124,8 @@ def _check_alike(runs: pd.DataFrame) -> None:
     ]
     if differing:
         raise ValueError(
-            f"runs with {', '.join(differing)} can't be compared: choose those of one kind, or "
-            "train your own in the same way."
+            f"runs with {', '.join(differing)} can't be compared or averaged: choose "
+            "those of one kind, or train your own in the same way."
         )
     for one in runs[runs.duplicated(["arm", "seed"])].itertuples():
         raise ValueError(
@@ -116,9 +138,12 @@ def means(runs: pd.DataFrame, scores: Sequence[str], by: str = "arm") -> pd.Data
     """A row per arm: how many `runs`, and each score's mean with its 95 % interval, as `Interval`.
 
     Of one run there is the score alone. Arms come in the order of the grids' definitions, a
-    reader's own at the end. Introduced in notebook 03.
+    reader's own at the end. Raises ValueError where the runs of a row differ in more than arm and
+    seed, and as `compare` for the scores. Introduced in notebook 03.
     """
     groups = dict(iter(runs.groupby(by, sort=False)))
+    for group in groups.values():
+        _check(group, scores)
     table = pd.DataFrame({"runs": {name: len(group) for name, group in groups.items()}})
     for score in scores:
         table[score] = [_mean(group[score]) for group in groups.values()]
@@ -138,19 +163,24 @@ def _rank(arm: str) -> int:
 LEGEND = f"""\
 Points: mean with 95 % interval; differences are paired by seed. p: exact sign-flip test; p_holm:
 after Holm's correction over the grid. detectable: the smallest true difference that so many seeds
-would have shown in 4 of 5 trials. The difference that matters: {MARGIN:g}."""
+would have shown in 4 of 5 trials. The difference that matters: {MARGIN:g}; "does not matter" is
+judged by the 90 % interval (two one-sided tests at 5 %)."""
 FORMATS = dict.fromkeys(("difference", "low", "high"), "{:+.2f}".format)
 FORMATS |= dict.fromkeys(("p", "p_holm"), "{:.2g}".format) | {"detectable": "{:.1f}".format}
 
 
 def report(grid: str, store: Store | None = None) -> str:
-    """A grid's means and comparisons as text, Holm's correction over all comparisons of a score."""
+    """A grid's means and comparisons as text, Holm's correction over all comparisons of a score.
+
+    Raises ValueError for an unknown grid.
+    """
+    question = grid_named(grid).question
     alike = parts(grid, store)
     if not alike:
         return f"{grid} has no records yet: python -m helpers.experiments run {grid}"
-    blocks = [f"{grid}: {GRIDS[grid].question}"]
+    blocks = [f"{grid}: {question}"]
     for score in (name for name in SCORES if name in next(iter(alike.values()))):
-        made = [compare(runs, _asked(runs), score) for runs in alike.values()]
+        made = [compare(runs, _comparisons(runs), score) for runs in alike.values()]
         p = _corrected(pd.concat([table["p"] for table in made], keys=range(len(made))))
         for number, (title, runs) in enumerate(alike.items()):
             table = made[number]
@@ -164,8 +194,10 @@ def report(grid: str, store: Store | None = None) -> str:
 
 def parts(grid: str, store: Store | None = None) -> dict[str, pd.DataFrame]:
     """The runs of a grid, and of the grid beside it, by what must be equal to compare them."""
-    beside = GRIDS[grid].beside
+    beside = grid_named(grid).beside
     runs = records(grid, *([beside] if beside else []), store=store)
+    definitions = runs["definition"].fillna("")  # of a redefined arm, the runs recorded last
+    runs = runs[definitions == definitions.groupby(runs["arm"]).transform("last")]
     keys = ["setting", *(name for name in ALIKE if name in runs and name != "width")]
     network = runs["width"].where(runs["size"].notna())
     found: dict[str, pd.DataFrame] = {}
@@ -181,7 +213,7 @@ def _title(run: pd.Series) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _asked(runs: pd.DataFrame) -> list[tuple[str, str]]:
+def _comparisons(runs: pd.DataFrame) -> list[tuple[str, str]]:
     """Every arm against ReLU and against FReLU."""
     arms = sorted(set(runs["arm"]) - {"relu", "frelu"}, key=_rank)
     return [("frelu", "relu"), *((arm, other) for other in ("relu", "frelu") for arm in arms)]

@@ -254,3 +254,10 @@ _ALL = (
     ),
 )
 GRIDS = {grid.name: grid for grid in _ALL}
+
+
+def grid_named(name: str) -> Grid:
+    """The grid of that name. Raises ValueError, with the names, for any other."""
+    if not isinstance(name, str) or name not in GRIDS:
+        raise ValueError(f"No grid is called {name!r}; the grids are {', '.join(GRIDS)}.")
+    return GRIDS[name]

@@ -32,7 +32,7 @@ class Run:
     grid's tables the run belongs to. train, test: how many images, None for all. size: (height,
     width) in pixels; width: channels of the U-Net's first block, or of LeNet's second convolution.
     side_by_side: how many seeds are trained as one network (`fit_together`), from a multiple of
-    that number on; the last digits depend on it.
+    that number on; the last digits depend on it. definition: fingerprint of a reader's own arm.
     """
 
     grid: str
@@ -51,6 +51,7 @@ class Run:
     split: str | None = None
     label_resize: str | None = None
     side_by_side: int = 1
+    definition: str | None = None
 
     @property
     def block(self) -> list[Run]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import inspect
 import io
 import threading
 import time
@@ -13,18 +15,20 @@ from importlib import import_module
 
 import joblib
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from ..datasets import data_source
-from ..files import circumstances
-from ..nn.activations import make_activation
+from ..files import circumstances, fingerprint
+from ..nn.activations import ACTIVATIONS, SERIES, make_activation
+from ..nn.networks import undisturbed
 from ..session import Profile, current_profile, threads
-from .grids import GRIDS
-from .lenet import measure_lenet
+from .grids import grid_named
+from .lenet import first_lenet, measure_lenet
 from .run import SCHEMA, Measured, Record, Run
 from .store import Store, own_store, recorded_store
 from .tables import records
-from .unet import measure_unet
+from .unet import first_unet, measure_unet
 
 BACKENDS = ("loky", "dask")
 MEASURE: dict[str, Callable[[Sequence[Run]], list[Measured]]] = {
@@ -106,12 +110,17 @@ def run_grid(
     whose `scheduler` has an address ("tcp://host:8786"; None starts one here with `jobs` workers).
     A run that fails leaves its error in its record, and is tried again by the next call. Whatever
     ends the process, finished runs are kept. The store is a reader's own unless another is given.
-    Raises ValueError for another backend. Introduced in notebook 06.
+    Raises ValueError for another backend, and for a scheduler without dask; RecordError, before the
+    first run, where `store` can't be written. Introduced in notebook 06.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend is '{backend}'; choose one of {', '.join(BACKENDS)}.")
+    if scheduler and backend != "dask":
+        raise ValueError("scheduler is the address of a dask cluster: it needs backend='dask'.")
     store = store or own_store()
     todo = missing(runs, store)
+    for grid in {run.grid for run in todo}:
+        store.check_writable(grid)
     awaited, done = {run.name for run in todo}, len(runs) - len(todo)
     bar = tqdm(total=len(runs), initial=done, unit="run", disable=not progress, smoothing=0.1)
     with bar:
@@ -129,18 +138,46 @@ def run_grid(
 def own_runs(grid: str, arm: str, seeds: int = 2) -> pd.DataFrame:
     """Runs of your own arm by a grid's recipe, paired with its first seeds; yours to keep.
 
-    arm: a name that `make_activation` knows, `add_activation`'s among them. They go to your own
+    arm: a name that `make_activation` knows, `add_activation`'s among them; one that was redefined
+    is run anew. A grid of several tasks or settings is run in all of them. The runs go to your own
     records, never to the series'; the table is that of `records`. Raises ValueError for an unknown
-    name. Introduced in notebook 06.
+    name or grid, and for seeds < 1. Introduced in notebook 06.
     """
-    make_activation(arm, 1)  # its error comes before the first run
-    asked = GRIDS[grid].runs(current_profile(), data_source(GRIDS[grid].dataset))
-    first = {run.seed: run for run in asked if run.seed < seeds and run.arm == "relu"}
+    chosen = grid_named(grid)
+    if arm not in ACTIVATIONS:
+        make_activation(arm)  # raises the error that names the known ones
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}: choose 1 or more.")
+    first: dict[tuple[str, str, int], Run] = {}
+    for run in chosen.runs(current_profile(), data_source(chosen.dataset)):
+        if run.seed < seeds:
+            first.setdefault((run.task, run.setting, run.seed), run)
     # An arm may mix its channels as it likes, so it is not trained side by side with others.
     mine = [replace(run, arm=arm, activation=arm, side_by_side=1) for run in first.values()]
+    if arm not in SERIES:
+        mine = [replace(run, definition=_definition(mine[0])) for run in mine]
     found = run_grid(mine)
     table = records(grid, store=own_store())
     return table[table.index.isin([record["name"] for record in found])]
+
+
+def _definition(run: Run) -> str:
+    """A fingerprint of the run's own activation.
+
+    It stands for its source, where there is one, and for the layers and the answer of a network of
+    the run's kind.
+    """
+    try:
+        source = inspect.getsource(ACTIVATIONS[run.activation].make)
+    except (OSError, TypeError):  # a class or a function of a notebook may have none
+        source = ""
+    with threads(1), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = first_lenet(run) if run.task == "cifar10" else first_unet(run, 8)
+        with undisturbed(model):
+            answer = model(torch.linspace(-2, 2, 3 * 32 * 32).view(1, 3, 32, 32))
+    mark = fingerprint([answer.double().round(decimals=4)])
+    return hashlib.sha256(f"{source}{model}{mark}".encode()).hexdigest()[:16]
 
 
 def _advance(bar: tqdm, record: Record) -> None:

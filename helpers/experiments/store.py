@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 
 class RecordError(Exception):
-    """A file of records can't be read; the message names file and line, and says what to do."""
+    """Records can't be read or written; the message names the place, and says what to do."""
 
 
 class Store:
@@ -52,6 +52,17 @@ class Store:
                 if "error" in found.get(record["name"], {"error": ""}):
                     found[record["name"]] = record
         return found
+
+    def check_writable(self, grid: str) -> None:
+        """Make the folder and the grid's file. Raises RecordError where that can't be done."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.path(grid).open("ab").close()
+        except OSError as error:
+            raise RecordError(
+                f"Records can't be written to {display_path(self.folder)} ({error.strerror}): make "
+                "it writable, or let FUNNEL_DATA name another folder for your own runs."
+            ) from error
 
     def append(self, record: Record) -> bool:
         """Write a record as one line, down to the disk; False if its result is there already."""

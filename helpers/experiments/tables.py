@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..nn.networks import LeNet
 from ..training.recipes import Recipe
+from .grids import grid_named
 from .lenet import weights_name
 from .map_sheets import from_sheet
 from .run import Record
@@ -33,25 +34,30 @@ def records(*grids: str, store: Store | None = None) -> pd.DataFrame:
     Columns: what was asked (`arm`, `task`, `setting`, `seed`, `size` as "128x160", each setting of
     the recipe), where it ran, scores in per cent (`accuracy`, `accuracy_train_mode`; `miou`,
     `miou_article`, `pixel_accuracy`, `iou_<class>`, `iou_article_<class>`), curves as lists
-    (`curve_<name>`). Without `store` the series' own runs. Introduced in notebook 03.
+    (`curve_<name>`). Without `store` the series' own runs. Raises ValueError for an unknown grid.
+    Introduced in notebook 03.
     """
     rows = {name: _row(one) for grid in grids for name, one in _finished(grid, store).items()}
     names = pd.Index(list(rows), name="name", dtype=object)
-    columns = None if rows else [*ASKED, "size", "train", "test", *RECIPE_DEFAULTS, *MEASURED]
+    columns = (
+        None
+        if rows
+        else [*ASKED, "definition", "size", "train", "test", *RECIPE_DEFAULTS, *MEASURED]
+    )
     return pd.DataFrame(list(rows.values()), names, columns).astype({"width": "Int64"})
 
 
 def record(grid: str, name: str, store: Store | None = None) -> Record:
     """All that is on record of one run, as it was written. Introduced in notebook 06.
 
-    Raises KeyError for a name that has no result.
+    Raises KeyError for a name that has no result, ValueError for an unknown grid.
     """
     return _finished(grid, store)[name]
 
 
 def _finished(grid: str, store: Store | None) -> dict[str, Record]:
-    store = store or recorded_store()
-    found = store.read(grid) if store else {}
+    store, name = store or recorded_store(), grid_named(grid).name
+    found = store.read(name) if store else {}
     return {name: one for name, one in found.items() if "error" not in one}
 
 
@@ -62,6 +68,7 @@ def _row(one: Record) -> dict[str, Any]:
     }
     return {
         **{name: one[name] for name in ASKED},
+        "definition": one.get("definition"),
         "size": "x".join(map(str, one["size"])) if one["size"] else None,
         **recipe,
         **{name: one["measured_on"][name] for name in ("train", "test")},

@@ -301,7 +301,7 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 """Every activation and arm of the series by name, and what `add_activation` added."""
 
-_SERIES = frozenset(ACTIVATIONS)
+SERIES = frozenset(ACTIVATIONS)
 
 
 def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
@@ -318,7 +318,7 @@ def add_activation(name: str, make: Callable[[int | None], nn.Module]) -> None:
     """
     if not (isinstance(name, str) and re.fullmatch(r"\w[\w-]*", name)):
         raise ValueError(f"An activation can't be called {name!r}: use letters, digits, _ and -.")
-    if name in _SERIES:
+    if name in SERIES:
         raise ValueError(f"'{name}' belongs to the series: choose a name of your own.")
     ACTIVATIONS[name] = Activation(make, needs_channels=False)
 

@@ -83,6 +83,18 @@ def test_the_rates_hold_the_articles_own():
     assert runs_of("lenet-swap")[0].recipe.learning_rate in rates
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [helpers.records, comparison.report, lambda grid: helpers.record(grid, "a"), helpers.own_runs],
+    ids=["records", "report", "record", "own_runs"],
+)
+@pytest.mark.parametrize("grid", ["lenet_swap", ["lenet-swap"]])
+def test_an_unknown_grid_lists_the_known_ones(ask, grid):
+    arguments = (grid, "relu") if ask is helpers.own_runs else (grid,)
+    with pytest.raises(ValueError, match=r"No grid is called .*lenet.swap.*; .* lenet-swap, lenet"):
+        ask(*arguments)
+
+
 def test_every_arm_has_a_network_of_its_own():
     runs = runs_of("lenet-controls") + runs_of("lenet-swap")
     nets = {run.arm: first_lenet(run) for run in runs if run.seed == 0}
@@ -262,6 +274,50 @@ def test_a_setting_that_older_records_lack_has_its_default():
 def test_a_score_that_is_not_there_lists_the_others():
     with pytest.raises(ValueError, match="no score 'miou'; they have accuracy, accuracy_train"):
         comparison.compare(table_of(RELU), [("frelu", "relu")], "miou")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([("frleu", "relu")], "no arm is called 'frleu'; known: .*frelu, .*relu"),
+        ({"swap": ("frelu", "rleu")}, "no arm is called 'rleu'"),
+        (("frelu", "relu"), r"'frelu' is no pair: give a list such as \[\('frelu', 'relu'\)\]"),
+    ],
+)
+def test_what_is_no_pair_of_arms_is_refused(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        comparison.compare(table_of(RELU + FRELU), pairs)
+
+
+def test_a_score_of_nan_is_an_error_with_arm_and_seed():
+    runs = table_of([*RELU, *FRELU[:-1], recorded("frelu", 9, float("nan"))])
+    for ask in (
+        lambda: comparison.compare(runs, [("frelu", "relu")]),
+        lambda: comparison.means(runs, ["accuracy"]),
+    ):
+        with pytest.raises(ValueError, match="accuracy of frelu, seed 9, is NaN"):
+            ask()
+
+
+def test_unlike_runs_are_not_averaged_and_a_missing_score_lists_the_others():
+    rated = helpers.records("lenet-rate")
+    with pytest.raises(ValueError, match=r"runs with learning_rate 0\.0003 and .* averaged"):
+        helpers.means(rated, ["accuracy"])
+    assert len(helpers.means(rated, ["accuracy"], by="setting")) == 4
+    assert len(helpers.means(helpers.records("lenet-swap", "lenet-controls"), ["accuracy"])) == 16
+    with pytest.raises(ValueError, match="no score 'miou'; they have accuracy, accuracy_train"):
+        comparison.means(table_of(RELU), ["miou"])
+
+
+def test_of_a_redefined_arm_a_report_has_the_runs_recorded_last(tmp_path):
+    for definition, accuracy in (("a", 0.4), ("b", 0.5)):
+        one = recorded("mine", 0, accuracy, definition=definition)
+        Store(tmp_path).append(one)
+    for record in RELU:
+        Store(tmp_path).append(record)
+    said = comparison.report("lenet-swap", Store(tmp_path))
+    assert "mine 1 50.00" in [" ".join(line.split()) for line in said.split("\n")]
+    assert "judged by the 90 % interval" in " ".join(said.split())
 
 
 def test_means_have_intervals_and_one_run_has_none():

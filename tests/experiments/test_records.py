@@ -47,6 +47,7 @@ OTHERS = {
     "split": "article",
     "label_resize": "bilinear",
     "side_by_side": 5,
+    "definition": "0123456789abcdef",
 }
 
 
