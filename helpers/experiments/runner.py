@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ..datasets import data_source
 from ..files import circumstances, fingerprint
 from ..nn.activations import ACTIVATIONS, SERIES, make_activation
-from ..nn.networks import undisturbed
+from ..nn.networks import restoring_state
 from ..session import Profile, current_profile, threads
 from .grids import grid_named
 from .lenet import first_lenet, measure_lenet
@@ -174,7 +174,7 @@ def _definition(run: Run) -> str:
     with threads(1), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = first_lenet(run) if run.task == "cifar10" else first_unet(run, 8)
-        with undisturbed(model):
+        with restoring_state(model):
             answer = model(torch.linspace(-2, 2, 3 * 32 * 32).view(1, 3, 32, 32))
     mark = fingerprint([answer.double().round(decimals=4)])
     return hashlib.sha256(f"{source}{model}{mark}".encode()).hexdigest()[:16]
