@@ -11,7 +11,9 @@ from IPython.display import display
 from pandas.io.formats.style import Styler
 
 Formats = Mapping[Any, str | Callable[[object], str]]
-UNLIMITED = {f"styler.render.max_{what}": None for what in ("rows", "columns")}
+UNLIMITED: dict[str, int | None] = {
+    f"styler.render.max_{what}": None for what in ("rows", "columns")
+}
 UNLIMITED |= {"styler.render.max_elements": 2**62}
 
 
