@@ -104,12 +104,12 @@ def pip(venv: Path, requirements: Path, *options: str) -> None:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     assert process.stdout is not None
-    with log.open("w", encoding="utf-8") as file:
+    with process, log.open("w", encoding="utf-8") as file:
         for line in process.stdout:
             file.write(line)
             if "Downloading " in line and (" MB)" in line or " GB)" in line):
                 print(line.strip(), flush=True)
-    if process.wait():
+    if process.returncode:
         sys.exit(f"{explain(log.read_text(encoding='utf-8'))} (details: {log})")
 
 

@@ -111,7 +111,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises DataError for a damaged file, other names, shapes or types, and labels outside 0..9.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             if max(entry.file_size for entry in file.zip.infolist()) > LARGEST:
                 raise ValueError("its arrays are too large")
             arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
