@@ -228,12 +228,13 @@ class Session:
     data: Path
 
     def checkpoint(self, *words: str) -> Path:
-        """Where the reader's network of that name is kept, one file per profile.
+        """Where the reader's network of that name is kept, one file per profile and number format.
 
         `words` distinguish networks: task, activation, split, the data's source. Introduced in
         notebook 04.
         """
-        name = "-".join([*words, self.profile.name]).lower().replace(" ", "-")
+        number_format = [] if gains_from_bf16(self.device) else ["float32"]
+        name = "-".join([*words, self.profile.name, *number_format]).lower().replace(" ", "-")
         return self.data / "runs" / f"{name}.pt"
 
 
