@@ -12,15 +12,12 @@ from . import (
 from .datasets import load_cifar10 as load_cifar10, load_stanford as load_stanford
 from .evaluation import (
     Interval as Interval,
-    class_intervals as class_intervals,
     confusion_matrix as confusion_matrix,
     detectable_difference as detectable_difference,
     holm as holm,
     iou_per_class as iou_per_class,
     mean_interval as mean_interval,
     mean_iou as mean_iou,
-    mean_without as mean_without,
-    paired_difference as paired_difference,
     paired_differences as paired_differences,
     per_image_iou as per_image_iou,
     pixel_accuracy as pixel_accuracy,

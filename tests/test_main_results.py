@@ -26,7 +26,7 @@ def test_the_figure_was_drawn_from_these_records():
 def test_a_number_is_the_paired_difference_of_its_arms():
     task = main_results.TASKS["LeNet"]
     by_seed = task.runs.pivot(index="seed", columns="arm", values="accuracy")
-    span = intervals.paired_difference(by_seed["frelu"], by_seed["relu"])
+    span = intervals.mean_interval(intervals.paired_differences(by_seed["frelu"], by_seed["relu"]))
     assert f"brings {span.mean:+.1f} ± {span.half_width:.1f} points of accuracy" in README
     assert f"({len(by_seed)} pairs of runs). FReLU in ReLU's place" in README
 

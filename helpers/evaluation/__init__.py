@@ -2,12 +2,9 @@
 
 from .intervals import (
     Interval,
-    class_intervals,
     detectable_difference,
     holm,
     mean_interval,
-    mean_without,
-    paired_difference,
     paired_differences,
     sign_flip_p,
     verdict,

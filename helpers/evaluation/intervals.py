@@ -86,17 +86,6 @@ def paired_differences(values: Values, others: Values) -> np.ndarray:
     return array - other
 
 
-def paired_difference(values: Values, others: Values, level: float = LEVEL) -> Interval:
-    """The mean of values - others with its interval. What both runs of a seed share drops out.
-
-    Raises what `paired_differences` and `mean_interval` raise. Introduced in notebook 03.
-
-    >>> print(paired_difference([60.5, 64.8, 59.9], [54.4, 54.6, 56.0]))
-    6.73 ± 7.94
-    """
-    return mean_interval(paired_differences(values, others), level)
-
-
 def sign_flip_p(differences: Values) -> float | None:
     """The exact two-sided p-value of "each difference could as well have the other sign".
 
@@ -204,38 +193,6 @@ def detectable_difference(std: float, count: int, power: float = 0.8) -> float:
         return float(shown.mean()) - power
 
     return brentq(lacking, 0.0, 5 * critical + 10) * std / math.sqrt(count)
-
-
-def class_intervals(per_class: Sequence[Values] | np.ndarray) -> list[Interval]:
-    """One interval per class, of (runs, classes) scores: each class has a spread of its own.
-
-    Raises ValueError for rows of unequal length, and what `mean_interval` raises. Introduced in
-    notebook 05.
-
-    >>> [str(one) for one in class_intervals([[0.9, 0.1], [0.92, 0.3]])]
-    ['0.91 ± 0.13', '0.20 ± 1.27']
-    """
-    if len({len(row) for row in per_class}) > 1:
-        raise ValueError("the runs have unequal numbers of classes: compare runs of one task.")
-    return [mean_interval(column) for column in zip(*per_class, strict=True)]
-
-
-def mean_without(per_class: Values, classes: Sequence[str], left_out: str) -> float:
-    """The mean over all classes but one, such as `mountain`, which moves the mean by itself.
-
-    Raises ValueError for unequal numbers of scores and classes, and for a class that is not there.
-    Introduced in notebook 05.
-
-    >>> mean_without([0.75, 0.25, 0.0], ("sky", "tree", "mountain"), "mountain")
-    0.5
-    """
-    if len(per_class) != len(classes) or left_out not in classes:
-        raise ValueError(
-            f"'{left_out}' can't be left out of {len(per_class)} scores for {len(classes)} classes "
-            f"({', '.join(classes)}): give one score for each class, and one of their names."
-        )
-    kept = [score for score, name in zip(per_class, classes, strict=True) if name != left_out]
-    return float(_checked(kept, "scores").mean())
 
 
 def _checked(values: Values, name: str) -> np.ndarray:

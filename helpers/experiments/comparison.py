@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -27,7 +27,7 @@ MARGIN = 1.0
 
 SCORES = ("accuracy", "accuracy_train_mode", "miou", "miou_article")
 ARMS = (*SWAP, *CONTROLS, *SIDE_CONTROLS)
-Pairs = Mapping[str, tuple[str, str]] | Sequence[tuple[str, str]]
+Pairs = Mapping[str, tuple[str, str]] | Iterable[tuple[str, str]]
 COLUMNS = ["arm", "reference", "pairs", "difference", "low", "high", "p", "p_holm"]
 COLUMNS += ["detectable", "verdict"]
 
@@ -62,6 +62,7 @@ def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.Dat
 def _named(pairs: Pairs, known: set[str]) -> dict[str, tuple[str, str]]:
     """The pairs by their question. Raises ValueError for what is no pair, or an unknown arm."""
     if not isinstance(pairs, Mapping):
+        pairs = list(pairs)  # a generator can be read once only
         for pair in pairs:
             if isinstance(pair, str) or len(pair) != 2:
                 raise ValueError(f"{pair!r} is no pair: give a list such as [('frelu', 'relu')].")

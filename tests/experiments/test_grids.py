@@ -182,6 +182,11 @@ FRELU = [recorded("frelu", seed, 0.60 + noise) for seed, noise in enumerate(NOIS
 MISH = [recorded("mish", seed, 0.56 + noise) for seed, noise in enumerate(NOISE)]
 
 
+def test_pairs_may_come_from_a_generator():
+    made = comparison.compare(table_of(RELU + FRELU), (pair for pair in [("frelu", "relu")]))
+    assert list(made.index) == ["frelu - relu"]
+
+
 def test_a_comparison_is_over_common_seeds_in_points():
     made = comparison.compare(table_of(RELU[:8] + FRELU[2:]), [("frelu", "relu")])
     one = made.loc["frelu - relu"]
