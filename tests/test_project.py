@@ -53,7 +53,7 @@ def pins() -> dict[str, str]:
 def conda() -> dict[str, tuple[str, str]]:
     """Name, range and reason of each line of environment.yml."""
     text = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:")[1]
-    lines = re.findall(r"^  - ([\w-]+) ?([^#\n]*?)(?:  # (.+))?$", text, re.MULTILINE)
+    lines = re.findall(r"^ +- ([\w-]+(?!:)\b) ?([^#\n]*?)(?:  # (.+))?$", text, re.MULTILINE)
     return {name: (spec, reason) for name, spec, reason in lines}
 
 
@@ -100,7 +100,7 @@ def test_what_tests_and_tools_import_is_a_development_dependency():
 
 def test_the_three_lists_name_the_same_packages():
     assert set(pins()) == set(RANGES)
-    assert set(conda()) == {CONDA_NAMES.get(name, name) for name in RANGES} | {"python"}
+    assert set(conda()) == {CONDA_NAMES.get(name, name) for name in RANGES} | {"python", "pip"}
 
 
 @pytest.mark.parametrize("name", sorted(RANGES))

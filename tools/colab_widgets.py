@@ -10,12 +10,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = "7.7.1"
-PACKAGES = (f"ipywidgets=={VERSION}", "ipython_genutils==0.2.0")
+PACKAGES = (f"ipywidgets=={VERSION}", "anywidget==0.9.21", "ipython_genutils==0.2.0")
 FOLDER = ROOT / "build" / f"ipywidgets-{VERSION}"
 
 
 def install(folder: Path) -> None:
-    """Put the two packages into the folder, both or neither; stop when pip can't."""
+    """Put the packages into the folder, all or none; stop when pip can't."""
     if folder.exists():
         return
     part = folder.with_name(f"{folder.name}.part")
@@ -23,7 +23,7 @@ def install(folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--target", str(part), "--no-deps"]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", *PACKAGES]
     if subprocess.run(command).returncode:
-        sys.exit(f"pip could not fetch {' and '.join(PACKAGES)}; is there a network?")
+        sys.exit(f"pip could not fetch {', '.join(PACKAGES)}; is there a network?")
     part.rename(folder)
 
 
