@@ -22,7 +22,8 @@ Array = NDArray[np.floating]
 
 SIDE = 128  # pixels of the largest input; every other side divides it
 SMALL = 16  # the side of the drawn inputs
-PAINTED = 8  # the side of the grid that the reader paints
+PAINTED = 16  # the side of the grid that the reader paints
+PAINTS = (-1, 0, 1, 2)  # what a cell of it can be
 
 # --- inputs: (side, side) float32 -------------------------------------------------------------
 
@@ -117,16 +118,20 @@ def input_field(name: str, painted: tuple[int, ...] = ()) -> Array:
     return photograph() if name == "photograph" else drawn()[name]
 
 
-def side_of(name: str) -> int:
-    """The input's side in pixels."""
-    return PAINTED if name == "painted" else len(input_field(name))
+def cursor_start(name: str) -> tuple[int, int]:
+    """The pixel that is looked at when an input is chosen: left of the middle, at an edge's foot.
+
+    In the photograph, on the outline of the neck, where it gets brighter to the right.
+    """
+    if name == "photograph":
+        return 86, 48
+    side = PAINTED if name == "painted" else len(input_field(name))
+    return side // 2, side // 2 - 1
 
 
 # --- windows: (height, width) -----------------------------------------------------------------
 
 WINDOWS = {"1x1": (1, 1), "3x3": (3, 3), "5x5": (5, 5), "7x7": (7, 7), "1x3": (1, 3), "3x1": (3, 1)}
-LARGEST_WEIGHT = 9.0
-BY_HAND = "by hand"
 
 
 def standard_windows(shape: tuple[int, int]) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,6 +79,23 @@ def show_widget(widget: Widget, twin: Figure, alt: str) -> None:
     else:
         plt.close(twin)
         display(widget)
+
+
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+"""What IPython shows: an output's data by kind, and their metadata."""
+
+
+def with_twin(widget: Widget, live: Bundle | None, picture: bytes, alt: str) -> Bundle:
+    """A lab's output: its live view, and its picture for pages on which nothing is alive.
+
+    With FUNNEL_STATIC=1 the picture alone: no widget is ever stored.
+    """
+    data, metadata = live or ({}, {})
+    if os.environ.get("FUNNEL_STATIC") == "1":
+        widget.close()
+        data, metadata = {}, {}
+    still = {"image/png": b64encode(picture).decode(), "text/plain": alt}
+    return data | still, metadata | {"image/png": {"alt": alt}}
 
 
 @dataclass(frozen=True)
