@@ -135,9 +135,7 @@ def opening(
             raise ValueError(f"{name} has {each!r}; it takes numbers from {low:g} to {high:g}")
     place = _cursor(input, row, column)
     painting = tuple(int(cell) for cell in cells)
-    return State(
-        input, painting, window, filled, scale, condition, batchnorm, gamma, beta, *place
-    )
+    return State(input, painting, window, filled, scale, condition, batchnorm, gamma, beta, *place)
 
 
 def _numbers(name: str, given: Any, count: int) -> tuple[float, ...]:
@@ -179,7 +177,7 @@ class Fields:
 def layer(state: State) -> nn.Module:
     """The torch module that the state stands for: its window, gamma and beta, for one channel."""
     with torch.random.fork_rng(devices=[]):  # what it draws at first disturbs no seed
-        module = LAYERS[state.condition](state.side)
+        module: Any = LAYERS[state.condition](state.side)
     with torch.no_grad():
         if not state.pools:
             window = np.array(state.weights).reshape(WINDOWS[state.window])
@@ -200,7 +198,7 @@ def fields(state: State, dtype: torch.dtype = torch.float32) -> Fields:
     x = input_field(state.input, state.painted if state.input == "painted" else ())
     given = torch.from_numpy(x)[None, None].to(dtype)
     with threads(1):  # the arrays are small: a second core would only wait for the first
-        module = layer(state).to(dtype)
+        module: Any = layer(state).to(dtype)
         raw = module.pool(given) if state.pools else module.conv(given)
         T = module.bn(raw) if state.batchnorm else raw
         y = module.combine(given, T)

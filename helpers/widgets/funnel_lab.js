@@ -42,6 +42,13 @@ function largest(x, side, size) {
   return found;
 }
 
+/** Divided at the end: nine pixels of 1 have the mean 1, and tie. */
+function average(x, side, size) {
+  const ones = new Array(size * size).fill(1);
+  return correlate(x, side, ones, size, size).map((sum) => sum / (size * size));
+}
+
+const scaled = (state) => state.weights.map((weight) => state.scale * weight);
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** BatchNorm with this picture's own statistics, as in training. */
@@ -56,14 +63,10 @@ function normalise(raw, gamma, beta, eps) {
 function compute(state, x, { windows, eps }) {
   const side = Math.sqrt(x.length);
   const [height, width] = reach(state, windows);
-  const weights =
-    state.condition === "average-pool"
-      ? new Array(height * width).fill(1 / (height * width))
-      : state.weights.map((weight) => state.scale * weight);
-  const raw =
-    state.condition === "max-pool"
-      ? largest(x, side, height)
-      : correlate(x, side, weights, height, width);
+  const raw = {
+    "max-pool": () => largest(x, side, height),
+    "average-pool": () => average(x, side, height),
+  }[state.condition]?.() ?? correlate(x, side, scaled(state), height, width);
   const { T, mean, deviation } = state.batchnorm
     ? normalise(raw, state.gamma, state.beta, eps)
     : { T: raw, mean: 0, deviation: 1 };
@@ -298,7 +301,7 @@ function render({ model, el: host }) {
   let hot = null; // place in the window that the pointer is at
   let brush = 1;
   const start = JSON.stringify(state);
-  const { region, say } = announcer();
+  const { region, message, say, note } = announcer();
   const root = box("funnel", "Funnel lab: a picture x, a window, T(x), and y = max(x, T(x))");
   const past = memory((kept) => adopt(JSON.parse(kept)));
 
@@ -316,12 +319,14 @@ function render({ model, el: host }) {
   function change(name, part) {
     past.keep(JSON.stringify(state), name);
     state = { ...state, ...part };
+    note("");
     send();
     draw(!("row" in part) || Object.keys(part).length > 2);
   }
 
   function adopt(next) {
     stopAll();
+    note("");
     const known = next.input === "painted" || pictures.get(next.input);
     state = known ? next : { ...next, input: "photograph", ...startOf("photograph") };
     send();
@@ -388,7 +393,7 @@ function render({ model, el: host }) {
   for (const [name, label] of [["scale", "times"], ["gamma", "gamma"], ["beta", "beta"]]) {
     const [min, max] = limits[name];
     const set = (value) => change(name, { [name]: value });
-    controls[name] = sliderRow({ label, min, max, step: 0.05, set, say });
+    controls[name] = sliderRow({ label, min, max, step: 0.05, set, note });
   }
 
   function presetMenu() {
@@ -408,8 +413,7 @@ function render({ model, el: host }) {
     try {
       bitmap = await createImageBitmap(file);
     } catch {
-      say(`${file.name} can't be read as a picture; x stays as it is`, 0);
-      message.textContent = `${file.name} can't be read as a picture.`;
+      note(`${file.name} can't be read as a picture.`);
       return;
     }
     const side = 128;
@@ -426,7 +430,6 @@ function render({ model, el: host }) {
     const mean = meanOf(grey);
     const deviation = Math.sqrt(meanOf(grey.map((value) => (value - mean) ** 2))) || 1;
     pictures.set("own", grey.map((value) => (value - mean) / deviation));
-    message.textContent = "";
     change("input", { input: "own", ...startOf("own") });
   }
 
@@ -449,7 +452,7 @@ function render({ model, el: host }) {
   touched.picture.firstChild.setAttribute("aria-hidden", "true");
 
   const placeOf = (event) => {
-    const frame = touched.picture.getBoundingClientRect();
+    const frame = touched.picture.firstChild.getBoundingClientRect();
     const at = (value, from, size) => clamp(Math.floor(((value - from) / size) * found.side), 0, found.side - 1);
     return { row: at(event.clientY, frame.top, frame.height), column: at(event.clientX, frame.left, frame.width) };
   };
@@ -510,7 +513,7 @@ function render({ model, el: host }) {
     const weight = (at) =>
       link(
         numberField({
-          label: `weight, ${where(at)}`, min: limits.weights[0], max: limits.weights[1], step: 0.05, say,
+          label: `weight, ${where(at)}`, min: limits.weights[0], max: limits.weights[1], step: 0.05, note,
           set: (value) => change(`weight ${at}`, { weights: state.weights.map((v, k) => (k === at ? value : v)) }),
         }),
         at,
@@ -526,7 +529,7 @@ function render({ model, el: host }) {
       grid("pixels of x", cells.patch, "", picture("the pixels of x under the window; the sentence below has their numbers")),
       ...(weighted
         ? [
-            grid("weights: drag, type or use arrow keys", cells.window, "\u00d7", { role: "group", "aria-label": "weights" }),
+            grid("weights: drag, type or use arrow keys", cells.window, "\u00d7", { role: "group", "aria-label": "the weights of the window" }),
             grid("products", cells.product, "=", picture("pixel times weight; the sentence below has their numbers")),
           ]
         : []),
@@ -629,8 +632,7 @@ function render({ model, el: host }) {
   }
   function play() {
     if (stillness()) {
-      say("Your system asks for reduced motion: use step", 0);
-      message.textContent = "Your system asks for reduced motion; use step.";
+      note("Your system asks for reduced motion; use step.");
       return;
     }
     if (built === Infinity) built = 0;
@@ -660,7 +662,7 @@ function render({ model, el: host }) {
   const goalMenu = menu("target", [HIDDEN, ...goals, "my painting"].map((n) => [n, n]), () => forget());
   goalMenu.follow(HIDDEN);
   const rate = { value: 0.1 };
-  const rateRow = sliderRow({ label: "rate", min: 0.01, max: 1, step: 0.01, say, set: (v) => ((rate.value = v), rateRow.follow(v)) });
+  const rateRow = sliderRow({ label: "rate", min: 0.01, max: 1, step: 0.01, note, set: (v) => ((rate.value = v), rateRow.follow(v)) });
   rateRow.follow(rate.value);
   const losses = plot("loss, step by step");
   const lossText = el("p", {});
@@ -753,7 +755,6 @@ function render({ model, el: host }) {
   // --- drawing ---
 
   const words = el("p", { class: "fs-words" });
-  const message = el("p", { class: "fs-message" });
   const stateLine = el("input", { type: "text", class: "fs-state", "aria-label": "the state as one line of JSON", spellcheck: "false" });
   const histogram = plot("histogram");
   const histogramBox = el("details", { ontoggle: () => draw(false) }, el("summary", {}, "histogram of x and T(x)"), histogram.node,
@@ -826,7 +827,7 @@ function render({ model, el: host }) {
       ]);
       histogram.say(words.textContent);
     }
-    say(`${words.textContent} Row ${now.row}, column ${now.column}: ${line.textContent}`, 900);
+    say(`${words.textContent} Row ${now.row}, column ${now.column}: ${line.textContent}`);
   }
 
   // --- the page ---
@@ -845,7 +846,7 @@ function render({ model, el: host }) {
     stateLine.select();
     try {
       await navigator.clipboard.writeText(JSON.stringify(state));
-      say("The state is in the clipboard", 0);
+      note("The state is in the clipboard.");
     } catch {
       stateLine.focus(); // no clipboard without permission: the line is selected, to be copied by hand
     }
@@ -855,10 +856,8 @@ function render({ model, el: host }) {
       const next = { ...JSON.parse(start), ...JSON.parse(stateLine.value) };
       past.keep(JSON.stringify(state), "state");
       adopt(checkedState(next, data));
-      message.textContent = "";
     } catch (error) {
-      message.textContent = `This is no state of the lab: ${error.message}`;
-      say(message.textContent, 0);
+      note(`This is no state of the lab: ${error.message}`);
     }
   });
   const lesson = menu("lesson", [["", "choose"], ...Object.keys(data.lessons).map((name) => [name, name])], (name) => {

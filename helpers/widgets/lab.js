@@ -56,22 +56,29 @@ function scaleOf(colours, limit) {
   return { colour: (value) => colours[place(value)], pixel: (value) => pixels[place(value)] };
 }
 
-/** Reads sentences aloud: a region that only screen readers meet, once things have settled. */
+/** What changed, read aloud once things have settled; and notes, which are seen and read at once. */
 function announcer() {
   const region = el("div", { class: "fs-hidden", role: "status", "aria-live": "polite" });
+  const message = el("p", { class: "fs-message" });
   let waiting;
-  const say = (text, delay = 600) => {
+  const say = (text) => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => (region.textContent = text), delay);
+    waiting = setTimeout(() => (region.textContent = text), 900);
   };
-  return { region, say };
+  const note = (text) => {
+    message.textContent = text;
+    if (!text) return;
+    clearTimeout(waiting);
+    region.textContent = text;
+  };
+  return { region, message, say, note };
 }
 
 /**
  * A number that is dragged up and down, typed, or moved by arrow keys; double click sets 0.
  * The wheel moves it only after a click into it, so that a page still scrolls over it.
  */
-function numberField({ label, min, max, step, set, say }) {
+function numberField({ label, min, max, step, set, note }) {
   const node = el("input", {
     type: "text",
     inputmode: "decimal",
@@ -95,17 +102,17 @@ function numberField({ label, min, max, step, set, say }) {
   const change = (asked) => {
     typing = false;
     const next = clamp(tidy(asked), min, max);
-    if (next !== tidy(asked)) say(`${label} goes from ${min} to ${max}: ${asked} became ${next}`, 0);
     value = next;
     draw();
     set(next);
+    if (next !== tidy(asked)) note(`${label} goes from ${min} to ${max}: ${asked} became ${next}.`);
   };
   const commit = () => {
     if (!typing) return;
     const typed = parse(node.value);
     typing = false;
     if (Number.isNaN(typed)) {
-      say(`${label}: "${node.value}" is no number; it stays ${value}`, 0);
+      note(`${label}: "${node.value}" is no number; it stays ${value}.`);
       draw();
     } else if (typed !== value) change(typed);
     else draw();
@@ -172,9 +179,9 @@ function numberField({ label, min, max, step, set, say }) {
 }
 
 /** A slider with its name and value. */
-function sliderRow({ label, min, max, step, set, say }) {
+function sliderRow({ label, min, max, step, set, note }) {
   const rail = el("input", { type: "range", min, max, step, "aria-label": label });
-  const number = numberField({ label: `${label}, typed`, min, max, step, set, say });
+  const number = numberField({ label: `${label}, typed`, min, max, step, set, note });
   rail.addEventListener("input", () => set(Number(rail.value)));
   const node = el("div", { class: "fs-slider" }, el("span", {}, label), rail, number);
   node.follow = (value, disabled = false) => {
@@ -255,7 +262,7 @@ function memory(restore) {
 /** The box of a lab: keys that it handles stay in it, also where a notebook listens to all. */
 function box(name, label) {
   const node = el("div", {
-    class: `funnel-series-lab fs-${name}`,
+    class: `fs-lab fs-lab-${name}`,
     role: "group",
     "aria-label": label,
     "data-lm-suppress-shortcuts": "true", // JupyterLab looks for it before it takes a key

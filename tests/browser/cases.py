@@ -43,7 +43,6 @@ CASES = [
         "from helpers.widgets import activation_explorer\nactivation_explorer()",
         "x",
     ),
-    Case("funnel", "from helpers.widgets import funnel_lab\nfunnel_lab()", "times"),
     Case("reach", "from helpers.widgets import receptive_field\nreceptive_field()", "layers"),
     Case("channels", LENET, "channel"),
     Case("scenes", SCENES, "opacity"),

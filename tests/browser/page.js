@@ -113,27 +113,5 @@ window.funnel = (() => {
     };
   }
 
-  // Notes, in ms, when a key was pressed last, when the mouse was let go, and each frame that
-  // showed a change under `root`. A new picture counts once it is decoded and drawn.
-  function clock(root) {
-    const times = { pressed: 0, released: 0, shown: [] };
-    const note = (name) => (event) => {
-      times[name] = event.timeStamp;
-    };
-    document.addEventListener("keydown", note("pressed"), { capture: true });
-    document.addEventListener("pointerup", note("released"), { capture: true });
-    const pictures = () => [...root.querySelectorAll("img")];
-    const drawn = pictures().length > 0;
-    const changes = new MutationObserver(async () => {
-      if (drawn && !pictures().length) return; // taken out, and the next is not there yet
-      await Promise.all(pictures().map((picture) => picture.decode().catch(() => {})));
-      await painted();
-      times.shown.push(performance.now());
-    });
-    const what = { childList: true, characterData: true, subtree: true };
-    changes.observe(root, { ...what, attributes: true, attributeFilter: ["src"] });
-    return times;
-  }
-
-  return { errors, run, pixels, controls, settings, focused, quiet, painted, watch, clock };
+  return { errors, run, pixels, controls, settings, focused, quiet, painted, watch };
 })();

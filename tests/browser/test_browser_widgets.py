@@ -120,45 +120,35 @@ def test_the_tab_key_reaches_every_control(widget):
     assert widget.tabbed() == list(range(count))
 
 
-# --- what one widget alone has ------------------------------------------------------------------
+# --- the funnel lab, and a notebook of the series ------------------------------------------------
+
+BOTH_SIDES = """
+import ipywidgets
+from helpers.widgets import funnel_lab
+
+lab, label = funnel_lab("edge"), ipywidgets.Label("?")
+lab.observe(lambda change: setattr(label, "value", f"row {lab.state['row']}"), "state")
+label.add_class("lab-label")
+ipywidgets.VBox([lab, label])
+"""
 
 
-@pytest.fixture
-def funnel(lab: Lab) -> Iterator[Widget]:
-    """A funnel lab on the painted grid, with a window of one row."""
-    cell = 'from helpers.widgets import funnel_lab\nfunnel_lab("painted", window="1x3")'
-    with lab.opened(lab.write("painted", [cell])) as notebook:
-        yield notebook.widget(".lab-funnel")
+def test_the_funnel_lab_and_python_have_one_state_and_keys_stay_in_the_lab(lab):
+    with lab.opened(lab.write("both_sides", [BOTH_SIDES])) as notebook:
+        widget = notebook.widget(".fs-lab")
+        x = widget.root.get_by_role("slider", name="x: the pixel")
+        widget.press(x, "ArrowDown", "d", "d", "x", "m")
+        label = notebook.page.locator(".lab-label")
+        label.filter(has_text="row 9").wait_for()
+        assert widget.root.is_visible()
         assert notebook.complaints() == []
-
-
-def test_cells_are_painted_by_mouse_and_keyboard_and_weights_typed(funnel):
-    states = [funnel.state()]
-    cells = funnel.root.locator(".lab-cell")
-    assert cells.count() == 64
-    cells.nth(10).click()
-    states.append(funnel.state())
-    assert cells.nth(10).inner_text() == "1"
-    funnel.press(cells.nth(11), " ", " ")
-    states.append(funnel.state())
-    assert cells.nth(11).inner_text() == "2"
-    weight = funnel.root.locator("input[type=number]").nth(1)
-    weight.fill("3")
-    weight.press("Enter")
-    states.append(funnel.state())
-    assert len({tuple(state.pixels) for state in states}) == 4
-    chosen = funnel.menu("weights").evaluate("menu => menu.selectedOptions[0].text")
-    assert chosen.split() == ["by", "hand"]
-    funnel.button("Reset").click()
-    assert funnel.state() == states[0]
-
-
-# --- a notebook of the series -------------------------------------------------------------------
 
 
 def test_notebook_02_runs_whole_and_its_widgets_move(lab):
     with lab.opened("02_funnel_condition.ipynb") as notebook:
-        assert notebook.page.locator(".funnel-series-lab").count() > 0
+        x = notebook.widget(".fs-lab").root.get_by_role("slider", name="x: the pixel")
+        x.press("ArrowDown")
+        assert x.get_attribute("aria-valuetext").startswith("row 87")
         widget = notebook.widget(".funnel-series-lab >> nth=0")
         before = widget.state()
         widget.press(widget.root.locator(".noUi-handle").first, "ArrowRight")

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, ToggleButtons, Widget
+from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, ToggleButtons
 from PIL import Image
 
 from helpers import LeNet, initialise
 from helpers.datasets.stanford import Scenes, Stanford
-from helpers.widgets import channels, explorer, funnel, reach, scenes
-from helpers.widgets.grids import Painting, WeightGrid
+from helpers.widgets import channels, explorer, reach, scenes
 from helpers.widgets.shell import Lab
 
-NAMES = ("explorer", "funnel", "reach", "channels", "scenes")
+NAMES = ("explorer", "reach", "channels", "scenes")
 
 
 def build(name: str, **preset: Any) -> Lab:
@@ -26,7 +25,7 @@ def build(name: str, **preset: Any) -> Lab:
         return channels.build(channels.network(network(), pictures()), **preset)
     if name == "scenes":
         return scenes.build(scenes.predictions(stanford(), predicted()), **preset)
-    return {"explorer": explorer, "funnel": funnel, "reach": reach}[name].build(**preset)
+    return {"explorer": explorer, "reach": reach}[name].build(**preset)
 
 
 @cache
@@ -92,18 +91,3 @@ def move(lab: Lab, name: str, random: np.random.Generator) -> None:
         control.value = float(random.uniform(control.min, control.max))
     elif isinstance(control, IntSlider):
         control.value = int(random.integers(control.min, control.max + 1))
-    elif isinstance(control, WeightGrid):
-        cell = control._shown[random.integers(len(control._shown))]
-        cell.value = float(random.uniform(-9, 9))
-    elif isinstance(control, Painting) and control._cells:
-        control._cells[random.integers(len(control._cells))].click()
-
-
-def small_controls(control: Any) -> list[Widget]:
-    """The ipywidgets of a control: itself, or the fields of a grid."""
-    if isinstance(control, WeightGrid):
-        return control._shown
-    if isinstance(control, Painting):
-        control.unfold(True)
-        return control._cells
-    return [control]
