@@ -1,8 +1,8 @@
 """From a pointer's move to changed pixels: python -m tests.benchmarks.browser_latency.
 
-The funnel lab on a page without a kernel, with every panel of the photograph, 128x128: 300 moves over x, and 300
-of a weight, which changes every array. Each is timed in the page, from the event to the moment
-after the frame that shows it. Nothing fails: it prints.
+The funnel lab on a page without a kernel, with every panel of the photograph, 128x128: 300 moves
+over x, and 300 of a weight, which changes every array. Each is timed in the page, from the event to
+the moment after the frame that shows it. Nothing fails: it prints.
 """
 
 from __future__ import annotations
