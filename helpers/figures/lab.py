@@ -59,13 +59,12 @@ def panel_rows(
 class Explored:
     """An activation along a line, at one point, and on a picture.
 
-    curve: its values and slopes along x; at: (x, value, slope); output: of the picture, (H, W);
-    picture: the output's colours, (H, W, 3), of `signed_rgb`. Introduced in notebook 01.
+    curve: its values and slopes along x; at: (x, value, slope); picture: its output for the picture
+    in colours, (H, W, 3), of `signed_rgb`. Introduced in notebook 01.
     """
 
     curve: Curve
     at: tuple[float, float, float]
-    output: NDArray[np.floating]
     picture: Picture
 
 

@@ -2,65 +2,118 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from base64 import b64encode
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
-import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+import traitlets
+from anywidget import AnyWidget
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from ..figures import lab as drawing
 from ..figures.activations import FORMULAS, Curve
-from ..figures.condition import signed_rgb
-from ..figures.style import LABELS
+from ..figures.condition import LIMIT, SIGNED, signed_rgb
+from ..figures.style import COLOURS, LABELS, LINES
 from ..nn.activations import make_activation
 from .fields import photograph
-from .shell import Lab, Screen, Seen, check, checked, number, percent, show_widget, slider
+from .shell import Bundle, checked, module_text, style_text, twin_png, visible, with_twin
 
-SCREEN = Screen(1200, 440, pixelated=False)
-INCH = 100  # pixels
 LINE = torch.linspace(-4, 4, 401, dtype=torch.float64)
+X_LIMITS = (-4.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that a function lets the reader choose, and what it means."""
+
+    function: str
+    symbol: str
+    start: float
+    limits: tuple[float, float]
+    step: float
+
+
+PARAMETERS = {
+    "leaky_slope": Parameter("leaky_relu", "slope", 0.01, (0, 0.5), 0.01),
+    "prelu_slope": Parameter("prelu", "a", 0.25, (-0.5, 1), 0.05),
+    "elu_alpha": Parameter("elu", "alpha", 1.0, (0, 2), 0.05),
+    "silu_scale": Parameter("silu", "scale", 1.0, (0, 5), 0.1),
+    "gelu_scale": Parameter("gelu", "scale", 1.0, (0, 5), 0.1),
+}
+SECTIONS = ("functions", "input", "parameters", "difference")
 
 
 @dataclass(frozen=True)
 class State:
-    """What is set: which functions, where they are touched, and what three of them let choose."""
+    """Which functions are drawn, where they are touched, their parameters, a difference of two."""
 
     functions: tuple[str, ...]
     x: float
     leaky_slope: float
     prelu_slope: float
     elu_alpha: float
+    silu_scale: float
+    gelu_scale: float
+    difference: tuple[str, ...]
 
 
-# --- state -> arrays --------------------------------------------------------------------------
+def opening(
+    functions: Collection[str] = ("relu", "mish"),
+    x: float = -1.5,
+    difference: Collection[str] = (),
+    **parameters: float,
+) -> State:
+    """The state that these settings ask for. Raises ValueError that names what does not fit."""
+    chosen = {"functions": functions, "difference": difference}
+    for argument, names in chosen.items():
+        if isinstance(names, str):
+            raise ValueError(f"{argument} is {names!r}; it takes a list, such as [{names!r}]")
+        for name in names:
+            checked(argument, name, FORMULAS)
+    if len(difference) not in (0, 2):
+        raise ValueError(f"difference has {len(difference)} names; it takes two, or none")
+    limits = {"x": X_LIMITS, **{name: row.limits for name, row in PARAMETERS.items()}}
+    for argument, value in {"x": x, **parameters}.items():
+        low, high = limits[checked("A setting", argument, limits)]
+        if not (isinstance(value, (int, float)) and low <= value <= high):
+            raise ValueError(f"{argument} is {value!r}; it takes a number from {low:g} to {high:g}")
+    starts = {name: row.start for name, row in PARAMETERS.items()}
+    drawn = tuple(name for name in FORMULAS if name in functions)
+    return State(drawn, x, difference=tuple(difference), **starts | parameters)
 
 
-PARAMETERS = {"leaky_relu": "leaky_slope", "prelu": "prelu_slope", "elu": "elu_alpha"}
+# --- state -> arrays, by torch ------------------------------------------------------------------
 
 
-def parameter(name: str, state: State) -> float:
-    """The number that the reader chooses for this activation; 0 for one that has none."""
-    return getattr(state, PARAMETERS[name]) if name in PARAMETERS else 0.0
+class Scaled(nn.Module):
+    """f(scale * x) / scale: SiLU and GELU between x / 2, where scale is 0, and ReLU."""
+
+    def __init__(self, inner: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.inner, self.scale = inner, scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Shape of `x`."""
+        return self.inner(self.scale * x) / self.scale if self.scale else x / 2
 
 
-def activation(name: str, number: float) -> nn.Module:
+def activation(name: str, state: State) -> nn.Module:
     """The activation of that name, by `make_activation`, with its parameter where it has one."""
-    layer = make_activation(name).double()
+    layer: Any = make_activation(name).double()
     if name == "leaky_relu":
-        layer.negative_slope = number
+        layer.negative_slope = state.leaky_slope
     if name == "prelu":
-        nn.init.constant_(layer.weight, number)
+        nn.init.constant_(layer.weight, state.prelu_slope)
     if name == "elu":
-        layer.alpha = number
-    return layer
+        layer.alpha = state.elu_alpha
+    scale = {"silu": state.silu_scale, "gelu": state.gelu_scale}.get(name, 1.0)
+    return layer if scale == 1 else Scaled(layer, scale)
 
 
 def value_and_slope(layer: nn.Module, x: torch.Tensor) -> tuple[NDArray, NDArray]:
@@ -73,188 +126,127 @@ def value_and_slope(layer: nn.Module, x: torch.Tensor) -> tuple[NDArray, NDArray
 
 def explored(state: State) -> list[drawing.Explored]:
     """Curve, point and output of each function of the state."""
-    return [_explored(name, state) for name in state.functions]
+    return [_explored(name, activation(name, state), state.x) for name in state.functions]
 
 
-def _explored(name: str, state: State) -> drawing.Explored:
-    """The curve depends on the parameter alone, so that moving x computes one point."""
-    chosen = parameter(name, state)
-    curve, output, picture = _curve(name, chosen)
-    point = torch.tensor([state.x], dtype=torch.float64)
-    value, slope = value_and_slope(activation(name, chosen), point)
-    return drawing.Explored(curve, (state.x, float(value[0]), float(slope[0])), output, picture)
+@torch.no_grad()
+def _output(layer: nn.Module) -> NDArray:
+    return layer(torch.from_numpy(photograph()).double()).numpy()
 
 
-@lru_cache(maxsize=32)
-def _curve(name: str, chosen: float) -> tuple[Curve, NDArray, NDArray]:
-    layer = activation(name, chosen)
+def _explored(name: str, layer: nn.Module, x: float) -> drawing.Explored:
     curve = Curve(name, LINE.numpy(), *value_and_slope(layer, LINE))
-    with torch.no_grad():
-        output = layer(torch.from_numpy(photograph()).double())
-    return curve, output.numpy(), signed_rgb(output.numpy())
+    value, slope = value_and_slope(layer, torch.tensor([x], dtype=torch.float64))
+    output = _output(layer)
+    return drawing.Explored(curve, (x, float(value[0]), float(slope[0])), signed_rgb(output))
+
+
+# --- the widget ---------------------------------------------------------------------------------
+
+
+class ActivationExplorer(AnyWidget):
+    """The explorer in the browser; `state` is what is set there, and setting it changes the page.
+
+    Made by `activation_explorer`. Introduced in notebook 01.
+    """
+
+    _esm = module_text("activation_explorer.js")
+    _css = style_text()
+    state = traitlets.Dict().tag(sync=True)
+    data = traitlets.Dict().tag(sync=True)
+    show = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _ipython_display_ = None  # ipywidgets 7 would show the view alone
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Bundle:
+        return with_twin(self, super()._repr_mimebundle_(**kwargs), _twin_png(), ALT)
+
+    @traitlets.validate("state")
+    def _complete(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        """A state with all its names. Raises ValueError that names what does not fit."""
+        return as_json(opening(**proposal["value"]))
+
+
+def as_json(state: State) -> dict[str, Any]:
+    """The state as JSON has it."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(state).items()}
 
 
 @cache
-def shown_photograph() -> NDArray[np.uint8]:
-    """The picture that goes in, in its colours."""
-    return signed_rgb(photograph())
+def constants() -> dict[str, Any]:
+    """What the page needs besides the state: functions, parameters, the photograph, colours."""
+    of = {row.function: name for name, row in PARAMETERS.items()}
+    return {
+        "functions": {
+            name: {
+                "label": LABELS[name],
+                "colour": COLOURS[name],
+                "dashes": _dashes(LINES[name]),
+                "parameter": of.get(name),
+            }
+            for name in FORMULAS
+        },
+        "parameters": {
+            name: {**asdict(row), "label": f"{LABELS[row.function]} {row.symbol}"}
+            for name, row in PARAMETERS.items()
+        },
+        "photograph": b64encode(photograph().astype("<f4").tobytes()).decode(),
+        "colours": [to_hex(SIGNED(step)) for step in range(SIGNED.N)],
+        "limit": LIMIT,
+    }
 
 
-# --- arrays -> picture ------------------------------------------------------------------------
+def _dashes(line: str | tuple[int, tuple[int, ...]]) -> str:
+    """Matplotlib's line style as SVG's lengths of dashes and gaps."""
+    named = {"-": (), "--": (4, 2), "-.": (4, 1, 1, 1), ":": (1, 1)}
+    lengths = named[line] if isinstance(line, str) else line[1]
+    return " ".join(str(3 * length) for length in lengths)
 
 
-class Canvas:
-    """A figure that lasts, drawn in layers that are kept as pixels: a change draws what is above.
+def page_traits() -> dict[str, Any]:
+    """State, data and show of the explorer in its first state, as a page without a kernel has them.
 
-    The functions that have a parameter to be moved lie above the others, the points above all.
+    Nothing of a data set is in them.
     """
-
-    def __init__(self) -> None:
-        figure = Figure(figsize=(SCREEN.width / INCH, SCREEN.height / INCH), dpi=INCH)
-        self._canvas, self._figure = FigureCanvasAgg(figure), figure
-        self._axes = drawing.explorer_axes(figure)
-        self._canvas.draw()
-        self._layers: list[tuple[Any, Any]] = [("empty", self._copy())]
-        self._colours = self._palette()
-
-    def picture(self, state: State) -> bytes:
-        """The state as a PNG of the SCREEN's size."""
-        self._draw(state)
-        buffer = io.BytesIO()
-        small = self._pixels().quantize(palette=self._colours, dither=Image.Dither.NONE)
-        small.save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
-
-    def _draw(self, state: State) -> None:
-        functions = explored(state)
-        axes, count = self._axes, len(functions)
-        self._layer(
-            1, state.functions, lambda: drawing.explorer_input(axes, shown_photograph(), count)
-        )
-        order = sorted(range(count), key=lambda k: functions[k].curve.name in PARAMETERS)
-        for height, place in enumerate(order, start=2):
-            each = functions[place]
-            key = (each.curve.name, parameter(each.curve.name, state))
-            draw = partial(drawing.explorer_function, axes, each, place, count)
-            self._layer(height, key, draw)
-        self._canvas.restore_region(self._layers[1 + count][1])
-        self._add(drawing.explorer_touch(axes, functions))
-
-    def _layer(self, height: int, key: Any, draw: Callable[[], Sequence[Any]]) -> None:
-        """Draw the layer on those below it, unless it is there already."""
-        if len(self._layers) > height and self._layers[height][0] == key:
-            return
-        del self._layers[height:]  # what lay above it has it as its ground
-        self._canvas.restore_region(self._layers[-1][1])
-        self._add(draw())
-        self._layers.append((key, self._copy()))
-
-    def _copy(self) -> Any:
-        return self._canvas.copy_from_bbox(self._figure.bbox)
-
-    def _add(self, artists: Sequence[Any]) -> None:
-        for artist in artists:
-            artist.axes.draw_artist(artist)
-            artist.remove()
-
-    def _pixels(self) -> Image.Image:
-        size = self._canvas.get_width_height()
-        pixels = self._canvas.buffer_rgba()
-        return Image.frombuffer("RGBA", size, pixels, "raw", "RGBA", 0, 1).convert("RGB")
-
-    def _palette(self) -> Image.Image:
-        """The 256 colours that a page with every function needs most."""
-        state = State(tuple(FORMULAS), -1.5, 0.01, 0.25, 1.0)
-        self._draw(state)
-        needed = self._pixels().quantize(256)
-        needed.putpalette([255 if level > 249 else level for level in needed.getpalette()])
-        return needed
+    return {"state": as_json(opening()), "data": constants(), "show": list(SECTIONS)}
 
 
-# --- arrays -> words --------------------------------------------------------------------------
-
-
-def words(state: State) -> str:
-    """What is set, and value and slope of each function, as HTML to read aloud."""
-    if not state.functions:
-        return "No function is chosen: tick one."
-    found = explored(state)
-    rows = {
-        f"At x = {number(state.x)}": [_named(each.curve.name, state) for each in found],
-        "value": [_digits(each.at[1]) for each in found],
-        "slope": [_digits(each.at[2]) for each in found],
-        "pixels not above 0": [percent(float(np.mean(each.output <= 0))) for each in found],
-    }
-    lines = (
-        f"<td>{name}</td>" + "".join(f"<td>{c}</td>" for c in cells) for name, cells in rows.items()
-    )
-    return f"<table><tr>{'</tr><tr>'.join(lines)}</tr></table>"
-
-
-def _named(name: str, state: State) -> str:
-    words = {"leaky_relu": "slope", "prelu": "a =", "elu": "alpha ="}
-    if name not in words:
-        return LABELS[name]
-    return f"{LABELS[name]}, {words[name]} {number(parameter(name, state))}"
-
-
-def _digits(value: float) -> str:
-    text = f"{value:.3f}"
-    return "0.000" if text == "-0.000" else text
-
-
-# --- the shell --------------------------------------------------------------------------------
-
-GROUPS = (
-    {"functions": tuple(FORMULAS)},
-    {"input": ("x",), "parameters": tuple(PARAMETERS.values())},
-)
-
-
-def state_of(values: dict[str, Any]) -> State:
-    """The state, from the values of the controls."""
-    chosen = tuple(name for name in FORMULAS if values[name])
-    return State(chosen, *(values[name] for name in ("x", *PARAMETERS.values())))
-
-
-def build(
-    functions: Collection[str] = ("relu", "mish"),
+def activation_explorer(
+    functions: Collection[str] | Mapping[str, Any] = ("relu", "mish"),
     x: float = -1.5,
-    leaky_slope: float = 0.01,
-    prelu_slope: float = 0.25,
-    elu_alpha: float = 1.0,
+    *,
     show: Collection[str] | None = None,
-) -> Lab:
-    """The explorer without a page: see `activation_explorer`."""
-    for name in functions:
-        checked("functions", name, FORMULAS)
-    controls = {name: check(LABELS[name], f"Draw {LABELS[name]}") for name in FORMULAS}
-    controls |= {
-        "x": slider("x", (-4, 4), 0.05, "Where the curves are touched"),
-        "leaky_slope": slider("Leaky ReLU", (0, 0.5), 0.01, "Below zero: slope times x"),
-        "prelu_slope": slider("PReLU a", (-0.5, 1), 0.05, "Below zero: a times x; it is learned"),
-        "elu_alpha": slider("ELU alpha", (0, 2), 0.05, "Below zero: alpha times (exp(x) - 1)"),
-    }
-    canvas = Canvas()
+    **settings: Any,
+) -> ActivationExplorer:
+    """Activations, slopes, and outputs for a photograph; as a cell's last line it is shown.
 
-    def see(values: dict[str, Any]) -> Seen:
-        state = state_of(values)
-        return Seen(canvas.picture(state), words(state))
+    functions: of relu, leaky_relu, prelu, elu, silu, gelu, mish; or a state, such as the
+    explorer's `state` gives it. x: where they are touched, -4 to 4. settings: difference, two
+    names, to draw the first minus the second; and parameters, leaky_slope (0 to 0.5), prelu_slope
+    (-0.5 to 1), elu_alpha (0 to 2), silu_scale and gelu_scale (0 to 5: f(scale * x) / scale).
+    show: which groups of controls are on the page (functions, input, parameters, difference), all
+    for None.
 
-    values = (x, leaky_slope, prelu_slope, elu_alpha)
-    numbers = dict(zip(("x", *PARAMETERS.values()), values, strict=True))
-    chosen = {name: name in functions for name in FORMULAS}
-    return Lab("explorer", controls, GROUPS, see, SCREEN, show).open(**chosen, **numbers)
+    Raises ValueError that names what does not fit. Introduced in notebook 01.
+    """
+    if isinstance(functions, Mapping):
+        state = opening(**{**functions, **settings})
+    else:
+        state = opening(functions, x, **settings)
+    return ActivationExplorer(state=as_json(state), data=constants(), show=visible(show, SECTIONS))
+
+
+# --- the static figure --------------------------------------------------------------------------
+
+
+@cache
+def _twin_png() -> bytes:
+    return twin_png(twin())
 
 
 def twin() -> Figure:
-    """The static figure: two states, by the functions that the live widget calls."""
-    parameters = {"leaky_slope": 0.01, "prelu_slope": 0.25, "elu_alpha": 1.0}
-    states = (
-        State(("relu", "mish"), -1.5, **parameters),
-        State(("leaky_relu", "prelu", "elu", "silu", "gelu"), 1.0, **parameters),
-    )
-    return drawing.explorer(shown_photograph(), [explored(state) for state in states])
+    """The static figure: two states, by torch."""
+    states = (opening(), opening(("leaky_relu", "prelu", "elu", "silu", "gelu"), 1.0))
+    return drawing.explorer(signed_rgb(photograph()), [explored(state) for state in states])
 
 
 ALT = (
@@ -263,23 +255,3 @@ ALT = (
     "them, a photograph and each function's answer: the dark side goes black under ReLU and stays "
     "faintly blue under the others."
 )
-
-
-def activation_explorer(
-    functions: Collection[str] = ("relu", "mish"),
-    x: float = -1.5,
-    leaky_slope: float = 0.01,
-    prelu_slope: float = 0.25,
-    elu_alpha: float = 1.0,
-    show: Collection[str] | None = None,
-) -> None:
-    """Show activations, slopes, and outputs for a photograph; Reset returns to this state.
-
-    functions: of relu, leaky_relu, prelu, elu, silu, gelu, mish. x: where they are touched, -4 to
-    4. leaky_slope (0 to 0.5), prelu_slope (-0.5 to 1), elu_alpha (0 to 2): the parameters of three.
-    show: which groups of controls are on the page (functions, input, parameters), all for None.
-
-    Raises ValueError for another function or group. Introduced in notebook 01.
-    """
-    settings = dict(locals())
-    show_widget(build(**settings).box, twin(), ALT)

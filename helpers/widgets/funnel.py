@@ -6,14 +6,12 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
 import torch
 import traitlets
-from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -28,7 +26,7 @@ from ..figures.condition import (
     signed_rgb,
 )
 from ..figures.lab import panel_rows
-from ..figures.style import OKABE_ITO, png
+from ..figures.style import OKABE_ITO
 from ..nn.activations import FReLU, PoolFunnel, SumFunnel
 from ..session import threads
 from .fields import (
@@ -43,7 +41,7 @@ from .fields import (
     presets,
     standard_painting,
 )
-from .shell import Bundle, checked, with_twin
+from .shell import Bundle, checked, module_text, style_text, twin_png, visible, with_twin
 
 Array = NDArray[np.float32]
 
@@ -208,12 +206,6 @@ def fields(state: State, dtype: torch.dtype = torch.float32) -> Fields:
 # --- the widget ---------------------------------------------------------------------------------
 
 
-def module_text(name: str) -> str:
-    """A lab's ES module: what the labs share, then the lab itself."""
-    folder = Path(__file__).parent
-    return "\n".join((folder / part).read_text(encoding="utf-8") for part in ("lab.js", name))
-
-
 class FunnelLab(anywidget.AnyWidget):
     """The lab in the browser; `state` is what is set there, and setting it changes the page.
 
@@ -221,7 +213,7 @@ class FunnelLab(anywidget.AnyWidget):
     """
 
     _esm = module_text("funnel_lab.js")
-    _css = (Path(__file__).parent / "lab.css").read_text(encoding="utf-8")
+    _css = style_text()
     state = traitlets.Dict().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
     show = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -280,14 +272,6 @@ def _picture(name: str, label: str) -> dict[str, Any]:
     return start | {"values": b64encode(input_field(name).astype("<f4").tobytes()).decode()}
 
 
-def _sections(show: Collection[str] | None) -> list[str]:
-    if show is None:
-        return list(SECTIONS)
-    if isinstance(show, str):
-        raise ValueError(f"show is {show!r}; it takes a list, such as show=[{show!r}]")
-    return [checked("show", section, SECTIONS) for section in show]
-
-
 def page_traits() -> dict[str, Any]:
     """State, data and show of the lab in its first state, as the page without a kernel has them.
 
@@ -328,7 +312,7 @@ def funnel_lab(
     elif opens is not None:
         settings = {**opens, **settings}
     state = as_json(opening(**settings))
-    return FunnelLab(state=state, data=constants(), show=_sections(show))
+    return FunnelLab(state=state, data=constants(), show=visible(show, SECTIONS))
 
 
 # --- the static figure --------------------------------------------------------------------------
@@ -371,9 +355,7 @@ def _frame(panel: NDArray[np.uint8], top: int, left: int, height: int, width: in
 
 @cache
 def _twin_png() -> bytes:
-    figure = twin()
-    plt.close(figure)
-    return png(figure)
+    return twin_png(twin())
 
 
 def twin() -> Figure:

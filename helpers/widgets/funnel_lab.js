@@ -183,8 +183,6 @@ function patchOf(state, { x, side }, { windows }) {
   });
 }
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
-
 /** How many pixels T(x) wins, x wins, and are ties; and where y is not ReLU(x). Shares of 1. */
 function sharesOf({ x, T, y }) {
   const share = (test) => x.reduce((count, _, at) => count + test(at), 0) / x.length;
@@ -215,36 +213,6 @@ function sentence(state, found, data, label) {
 }
 
 // --- arrays -> pictures -------------------------------------------------------------------------
-
-/** One picture with its title; draw(values, pixel colours) and marks in pixels of the picture. */
-function panel(title, more = {}) {
-  const canvas = el("canvas", { role: "img", "aria-label": title });
-  const picture = el("div", { class: "fs-picture", ...more }, canvas);
-  const caption = el("figcaption", {}, title);
-  const marks = {};
-  /** colourAt(place) -> 32 bits; from `built` on, pixels are left empty. */
-  const draw = (side, colourAt, built = Infinity) => {
-    if (canvas.width !== side) canvas.width = canvas.height = side;
-    const image = new ImageData(side, side);
-    const pixels = new Uint32Array(image.data.buffer);
-    const end = Math.min(pixels.length, built);
-    for (let at = 0; at < end; at++) pixels[at] = colourAt(at);
-    canvas.getContext("2d").putImageData(image, 0, 0);
-  };
-  const mark = (name, side, row, column, height = 1, width = 1) => {
-    marks[name] ??= picture.appendChild(el("div", { class: `fs-mark fs-${name}` }));
-    const part = (value) => `${(100 * value) / side}%`;
-    Object.assign(marks[name].style, {
-      display: "block", left: part(column + 0.5), top: part(row + 0.5), width: part(width), height: part(height),
-    });
-  };
-  const unmark = (name) => marks[name] && (marks[name].style.display = "none");
-  const name = (text) => {
-    caption.textContent = text;
-    canvas.setAttribute("aria-label", text);
-  };
-  return { node: el("figure", {}, caption, picture), picture, draw, mark, unmark, name };
-}
 
 /** A little curve of numbers above 0 on a logarithmic scale, or bars of counts. */
 function plot(label) {
@@ -759,10 +727,6 @@ function render({ model, el: host }) {
   const histogram = plot("histogram");
   const histogramBox = el("details", { ontoggle: () => draw(false) }, el("summary", {}, "histogram of x and T(x)"), histogram.node,
     el("p", {}, swatch(colours.curve_x, "x"), swatch(colours.T, "T(x)"), ` from -${data.limit} to ${data.limit}; what lies beyond is in the last bar`));
-
-  function swatch(colour, name) {
-    return el("span", { class: "fs-key" }, el("span", { class: "fs-swatch", style: `background:${colour}` }), ` ${name}`);
-  }
 
   function drawPanels() {
     const { x, T, y, side } = found;

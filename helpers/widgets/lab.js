@@ -19,6 +19,9 @@ function format(value, digits = 2) {
   return Number(text) === 0 ? (0).toFixed(digits) : text;
 }
 
+/** A share of 1 with one digit. */
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
 /** A typed number, with a decimal point or comma; NaN for anything else. */
 function parse(text) {
   const plain = text.trim().replace("\u2212", "-").replace(",", ".");
@@ -257,6 +260,42 @@ function memory(restore) {
     restore(from.pop());
   };
   return { keep, undo: step(past, future), redo: step(future, past), past, future };
+}
+
+/** One picture with its title; draw(values, pixel colours) and marks in pixels of the picture. */
+function panel(title, more = {}) {
+  const canvas = el("canvas", { role: "img", "aria-label": title });
+  const picture = el("div", { class: "fs-picture", ...more }, canvas);
+  const caption = el("figcaption", {}, title);
+  const marks = {};
+  /** colourAt(place) -> 32 bits; from `built` on, pixels are left empty. */
+  const draw = (side, colourAt, built = Infinity) => {
+    if (canvas.width !== side) canvas.width = canvas.height = side;
+    const image = new ImageData(side, side);
+    const pixels = new Uint32Array(image.data.buffer);
+    const end = Math.min(pixels.length, built);
+    for (let at = 0; at < end; at++) pixels[at] = colourAt(at);
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  };
+  const mark = (name, side, row, column, height = 1, width = 1) => {
+    marks[name] ??= picture.appendChild(el("div", { class: `fs-mark fs-${name}` }));
+    const part = (value) => `${(100 * value) / side}%`;
+    Object.assign(marks[name].style, {
+      display: "block", left: part(column + 0.5), top: part(row + 0.5), width: part(width), height: part(height),
+    });
+  };
+  const unmark = (name) => marks[name] && (marks[name].style.display = "none");
+  const name = (text) => {
+    caption.textContent = text;
+    canvas.setAttribute("aria-label", text);
+  };
+  return { node: el("figure", {}, caption, picture), picture, draw, mark, unmark, name };
+}
+
+/** A small square in a colour and what it stands for. */
+function swatch(colour, name) {
+  const square = el("span", { class: "fs-swatch", style: `background:${colour}` });
+  return el("span", { class: "fs-key" }, square, ` ${name}`);
 }
 
 /** The box of a lab: keys that it handles stay in it, also where a notebook listens to all. */

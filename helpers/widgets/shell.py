@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from IPython.display import display
@@ -30,7 +31,9 @@ from ipywidgets import (
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from ..figures.style import show
+from ..figures.style import png, show
+
+FOLDER = Path(__file__).parent
 
 # ipywidgets 7 has another name for what appears under the pointer.
 TIP = "tooltip" if "tooltip" in DOMWidget.class_trait_names() else "description_tooltip"
@@ -96,6 +99,29 @@ def with_twin(widget: Widget, live: Bundle | None, picture: bytes, alt: str) -> 
         data, metadata = {}, {}
     still = {"image/png": b64encode(picture).decode(), "text/plain": alt}
     return data | still, metadata | {"image/png": {"alt": alt}}
+
+
+def twin_png(figure: Figure) -> bytes:
+    """The static figure's file; the figure is closed."""
+    plt.close(figure)
+    return png(figure)
+
+
+def module_text(name: str) -> str:
+    """A lab's ES module: what the labs share, then the lab itself."""
+    return "\n".join((FOLDER / part).read_text(encoding="utf-8") for part in ("lab.js", name))
+
+
+def style_text() -> str:
+    """The look of the labs that are ES modules."""
+    return (FOLDER / "lab.css").read_text(encoding="utf-8")
+
+
+def visible(show: Collection[str] | None, sections: Collection[str]) -> list[str]:
+    """The sections to show, all for None. Raises ValueError for one that is not there."""
+    if isinstance(show, str):
+        raise ValueError(f"show is {show!r}; it takes a list, such as show=[{show!r}]")
+    return list(sections) if show is None else [checked("show", each, sections) for each in show]
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,6 @@ segmentation_explorer(data, maps)
 """
 
 CASES = [
-    Case(
-        "explorer",
-        "from helpers.widgets import activation_explorer\nactivation_explorer()",
-        "x",
-    ),
     Case("reach", "from helpers.widgets import receptive_field\nreceptive_field()", "layers"),
     Case("channels", LENET, "channel"),
     Case("scenes", SCENES, "opacity"),

@@ -13,12 +13,10 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from helpers.widgets import fields, funnel
-from tests.browser import lab as driver
 from tests.browser.bare import bare_page
-from tools import chromium
 
 ARRAYS = """(states) => states.map((state) => {
   const values = (name) => lab.floats(traits.data.pictures[name].values);
@@ -31,15 +29,6 @@ ARRAYS = """(states) => states.map((state) => {
   };
   return [found.raw, found.T, found.y].map(text);
 })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium.find()
-    if path is None:
-        pytest.skip(chromium.HOW)
-    with driver.browser(path) as opened:
-        yield opened.browser
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from PIL import Image
 
 from helpers import LeNet, initialise
 from helpers.datasets.stanford import Scenes, Stanford
-from helpers.widgets import channels, explorer, reach, scenes
+from helpers.widgets import channels, reach, scenes
 from helpers.widgets.shell import Lab
 
-NAMES = ("explorer", "reach", "channels", "scenes")
+NAMES = ("reach", "channels", "scenes")
 
 
 def build(name: str, **preset: Any) -> Lab:
@@ -25,7 +25,7 @@ def build(name: str, **preset: Any) -> Lab:
         return channels.build(channels.network(network(), pictures()), **preset)
     if name == "scenes":
         return scenes.build(scenes.predictions(stanford(), predicted()), **preset)
-    return {"explorer": explorer, "reach": reach}[name].build(**preset)
+    return reach.build(**preset)
 
 
 @cache

@@ -1,115 +1,85 @@
-"""The activation explorer: curves by the series' modules, a canvas that draws what moved."""
+"""The activation explorer: its states, what its page needs, its static figure."""
 
 from __future__ import annotations
 
-import io
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from matplotlib import pyplot as plt
 from torch.nn import functional as F
 
 from helpers.figures.activations import FORMULAS
-from helpers.figures.style import COLOURS
 from helpers.widgets import activation_explorer, explorer
 
-STATE = explorer.State(("relu", "mish"), -1.5, 0.01, 0.25, 1.0)
+SETTINGS = {
+    "x": 0.75,
+    "leaky_slope": 0.1,
+    "prelu_slope": 0.3,
+    "elu_alpha": 1.5,
+    "silu_scale": 2.0,
+    "gelu_scale": 0.5,
+}
 BY_TORCH = {
     "relu": F.relu,
     "leaky_relu": lambda x: F.leaky_relu(x, 0.1),
     "prelu": lambda x: F.prelu(x, torch.tensor([0.3], dtype=x.dtype)),
     "elu": lambda x: F.elu(x, 1.5),
-    "silu": F.silu,
-    "gelu": F.gelu,
+    "silu": lambda x: x * torch.sigmoid(2 * x),
+    "gelu": lambda x: x * torch.special.ndtr(x / 2),
     "mish": F.mish,
 }
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_curve_slope_and_output_are_the_functions(name):
-    state = explorer.State((name,), 0.75, 0.1, 0.3, 1.5)
-    (found,) = explorer.explored(state)
+def test_curve_and_slope_are_the_functions(name):
+    (found,) = explorer.explored(explorer.opening([name], **SETTINGS))
     x = explorer.LINE.clone().requires_grad_()
     y = BY_TORCH[name](x)
-    np.testing.assert_allclose(found.curve.y, y.detach().numpy(), atol=1e-12)
     (slope,) = torch.autograd.grad(y.sum(), x)
-    np.testing.assert_allclose(found.curve.slope, slope.numpy(), atol=1e-12)
-    photo = torch.tensor(explorer.photograph()).double()
-    np.testing.assert_allclose(found.output, BY_TORCH[name](photo).numpy(), atol=1e-12)
-    at = torch.tensor([0.75], dtype=torch.float64)
-    assert found.at[:2] == (0.75, pytest.approx(BY_TORCH[name](at).item()))
-    step = (BY_TORCH[name](at + 1e-6) - BY_TORCH[name](at - 1e-6)).item() / 2e-6
-    assert found.at[2] == pytest.approx(step, abs=1e-6)
+    assert found.curve.y == pytest.approx(y.detach().numpy(), abs=1e-12)
+    assert found.curve.slope == pytest.approx(slope.numpy(), abs=1e-12)
+    assert found.at[1] == pytest.approx(BY_TORCH[name](torch.tensor([0.75]).double()).item())
 
 
-def colours(file: bytes) -> set[tuple[int, ...]]:
-    pixels = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-    return set(map(tuple, np.unique(pixels.reshape(-1, 3), axis=0).tolist()))
-
-
-def near(colour: str, found: set[tuple[int, ...]]) -> bool:
-    wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
-    return any(max(abs(a - b) for a, b in zip(wanted, each, strict=True)) < 12 for each in found)
-
-
-def test_the_picture_has_the_colours_of_what_is_chosen():
-    canvas = explorer.Canvas()
-    both = colours(canvas.picture(STATE))
-    assert near(COLOURS["mish"], both)
-    assert not near(COLOURS["gelu"], both)
-    assert near(COLOURS["gelu"], colours(canvas.picture(explorer.State(("gelu",), 0, 0, 0, 0))))
+def test_an_instructor_opens_it_prepared_or_by_a_state():
+    lab = activation_explorer(["mish", "elu"], x=1.0, elu_alpha=0.5, difference=["mish", "elu"])
+    assert lab.state["functions"] == ["elu", "mish"]
+    assert (lab.state["x"], lab.state["elu_alpha"]) == (1.0, 0.5)
+    again = activation_explorer(lab.state, show=["input"])
+    assert (again.state, again.show) == (lab.state, ["input"])
+    again.state = {"functions": ["gelu"]}
+    assert again.state["x"] == -1.5
 
 
 @pytest.mark.parametrize(
-    "moves",
+    ("settings", "message"),
     [
-        [{"x": 2.0}],
-        [{"prelu_slope": 0.5}],
-        [{"leaky_slope": 0.3}, {"elu_alpha": 0.1}, {"x": -3.0}],
-        [{"functions": ("elu",)}, {"functions": tuple(FORMULAS)}],
-        [{"functions": ()}],
+        ({"functions": "relu"}, r"functions is 'relu'; it takes a list, such as \['relu'\]"),
+        ({"functions": ["frelu"]}, "functions is 'frelu'; choose one of: relu"),
+        ({"x": 10}, "x is 10; it takes a number from -4 to 4"),
+        ({"elu_alpha": float("nan")}, "elu_alpha is nan; it takes a number from 0 to 2"),
+        ({"difference": ["relu"]}, "difference has 1 names; it takes two, or none"),
+        ({"colour": 1}, "A setting is 'colour'; choose one of: x"),
+        ({"show": "input"}, r"show is 'input'; it takes a list, such as show=\['input'\]"),
+        ({"show": ["x"]}, "show is 'x'; choose one of: functions"),
     ],
 )
-def test_what_is_kept_from_the_last_drawing_changes_no_pixel(moves):
-    start = explorer.State(("relu", "leaky_relu", "prelu", "elu"), -1.5, 0.01, 0.25, 1.0)
-    canvas = explorer.Canvas()
-    before = canvas.picture(start)
-    for move in moves:
-        assert canvas.picture(explorer.State(**(vars(start) | move))) != before
-    assert canvas.picture(start) == before == explorer.Canvas().picture(start)
+def test_what_does_not_fit_is_named_with_what_does(settings, message):
+    with pytest.raises(ValueError, match=message):
+        activation_explorer(**settings)
 
 
-def test_moving_x_draws_the_points_alone(monkeypatch):
-    canvas, calls = explorer.Canvas(), []
-    canvas.picture(STATE)
-    monkeypatch.setattr(explorer.drawing, "explorer_function", lambda *_: calls.append(_) or [])
-    canvas.picture(explorer.State(**(vars(STATE) | {"x": 1.0})))
-    assert not calls
-    canvas.picture(explorer.State(("elu",), 1.0, 0.01, 0.25, 1.0))
-    assert calls
+def test_a_live_output_has_the_view_and_the_figure_and_a_stored_one_the_figure(monkeypatch):
+    lab, view = activation_explorer(), "application/vnd.jupyter.widget-view+json"
+    data, metadata = lab._repr_mimebundle_()
+    assert set(data) == {view, "image/png", "text/plain"}
+    assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.ALT
+    monkeypatch.setenv("FUNNEL_STATIC", "1")
+    assert set(lab._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+    assert not plt.get_fignums()
 
 
-def test_the_words_read_out_value_slope_and_pixels():
-    words = explorer.words(STATE)
-    for part in ("At x = -1.50", "ReLU", "Mish", "0.000", "-0.298", "-0.064", "49.3 %"):
-        assert part in words
-    assert "PReLU, a = 0.25" in explorer.words(explorer.State(("prelu",), 0, 0.01, 0.25, 1))
-    assert "tick one" in explorer.words(explorer.State((), 0, 0.01, 0.25, 1))
-
-
-def test_an_instructor_opens_it_prepared():
-    lab = explorer.build(["elu"], x=1.0, elu_alpha=0.5)
-    assert lab.state["elu"]
-    assert not lab.state["relu"]
-    assert (lab.state["x"], lab.state["elu_alpha"]) == (1.0, 0.5)
-    with pytest.raises(ValueError, match="functions is 'frelu'; choose one of: relu"):
-        explorer.build(["frelu"])
-
-
-def test_a_stored_notebook_gets_the_twin_and_a_reader_the_explorer(on_both_pages):
-    figure, alt, widget = on_both_pages(lambda: activation_explorer(["gelu"]))
-    assert "Mish" in alt
+def test_the_static_figure_has_two_states():
+    figure = explorer.twin()
     titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
     assert titles.count("value $f(x)$") == 2
-    assert "lab-explorer" in widget._dom_classes
+    plt.close(figure)

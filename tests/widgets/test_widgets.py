@@ -67,7 +67,7 @@ def test_the_twin_needs_words(shown, monkeypatch):
 
 
 def test_every_public_widget_is_in_the_lists_of_the_tests():
-    others = {widgets.show_widget, widgets.funnel_lab}
+    others = {widgets.show_widget, widgets.funnel_lab, widgets.activation_explorer}
     public = {each for each in vars(widgets).values() if isfunction(each)} - others
     modules = sorted(each.__module__.rpartition(".")[2] for each in public)
     assert modules == sorted(NAMES), "tests/widgets/states.py"
@@ -163,7 +163,6 @@ def shown_controls(lab):
 @pytest.mark.parametrize(
     ("name", "group", "inside", "outside"),
     [
-        ("explorer", "functions", "mish", "x"),
         ("channels", "picture", "image", "layer"),
         ("scenes", "overlay", "opacity", "arm"),
     ],
