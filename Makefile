@@ -12,7 +12,7 @@ RUN = .venv/bin/python
 # Jupyter refuses to run as root unless told, and in a container everybody is root.
 CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test browser colab bench notebooks links figure results setup plan clean
+.PHONY: help lab test browser colab bench notebooks links figure results site setup plan clean
 help:        ## list these commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
@@ -37,6 +37,9 @@ bench: setup  ## measure speed against what a user would copy; needs a quiet mac
 
 links: setup  ## write this repository's address into bootstrap cells and Colab badges
 	$(RUN) tools/notebooks.py link
+
+site: setup  ## the series as static pages with living labs, in build/site
+	$(RUN) tools/pages.py
 
 setup:       ## make or mend .venv, which every other command does first
 	@$(PYTHON) tools/setup_environment.py $(KEEP)

@@ -363,5 +363,18 @@ function render({ model, el: host }) {
   };
 }
 
-export { FUNCTIONS };
+/** Whether a state, from an address, is one. */
+function fits(state, { functions, parameters }) {
+  const known = (names) => Array.isArray(names) && names.every((name) => functions[name]);
+  const within = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
+  return (
+    known(state.functions) &&
+    known(state.difference) &&
+    [0, 2].includes(state.difference.length) &&
+    within(state.x, [-4, 4]) &&
+    Object.entries(parameters).every(([name, { limits }]) => within(state[name], limits))
+  );
+}
+
+export { FUNCTIONS, fits };
 export default { render };

@@ -892,5 +892,14 @@ function checkedState(state, { windows, conditions, limits, pictures, painted })
   return state;
 }
 
-export { arithmetic, checkedState, compute, descend, floats, fitted, mish, sentence, slopes };
+/** Whether a state, from an address, is one. */
+function fits(state, data) {
+  try {
+    return state.input !== "own" && Boolean(checkedState(state, data));
+  } catch {
+    return false;
+  }
+}
+
+export { arithmetic, checkedState, compute, descend, fits, fitted, floats, mish, sentence, slopes };
 export default { render };
