@@ -138,7 +138,8 @@ def draw() -> bytes:
         if question in table.index:
             one = table.loc[question]
             words = f"{signed(one)}, {one.pairs} pairs"
-            rows.append(Difference(label, one.difference, one.low, one.high, words))
+            spans = one.difference, one.low, one.high, one.low_90, one.high_90
+            rows.append(Difference(label, *spans, words))
     unit = "points: accuracy of the LeNet, mean IoU of the U-Net"
     figure = difference_axis(rows, MARGIN, unit, "What FReLU brings, and which part of it")
     inside, stored = PngImagePlugin.PngInfo(), BytesIO()

@@ -145,21 +145,34 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict(differences: Values, margin: float) -> str:
-    """What the runs allow to say of a difference: "matters", "does not matter" or "not decided".
+    """What the runs allow to say of a difference, in five words and ", borderline".
 
-    It matters when its whole 95 % interval lies beyond the margin; it does not when the 90 %
-    interval lies within: two one-sided t tests at 5 % (Schuirmann 1987). Raises ValueError for a
-    margin that is not positive, and what `mean_interval` raises. Introduced in notebook 06.
+    "larger than the margin": the whole 95 % interval lies beyond it. "smaller than the margin": the
+    90 % interval lies within, two one-sided t tests at 5 % (Schuirmann 1987). "above zero, size
+    open" or "below zero, size open": the 95 % interval excludes zero alone. "open": neither.
+    Borderline is an end within a tenth of the margin from zero or the margin. Raises ValueError for
+    a margin that is not positive, and what `mean_interval` raises. Introduced in notebook 06.
 
-    >>> verdict([5.1, 4.8, 5.3], margin=1), verdict([0.1, -0.1, 0.0], margin=1)
-    ('matters', 'does not matter')
+    >>> verdict([5.1, 4.8, 5.3], margin=1), verdict([0.2, -0.2, 0.2, 0.2, 0.2], margin=1)
+    ('larger than the margin', 'smaller than the margin')
     """
     if not margin > 0:
         raise ValueError(f"the margin is {margin}: state the difference that matters, above zero.")
     narrow, wide = mean_interval(differences, level=0.90), mean_interval(differences)
+    ends = [wide.low, wide.high]
+    near = [abs(end) for end in ends] + [abs(abs(end) - margin) for end in ends]
+    near += [abs(abs(end) - margin) for end in (narrow.low, narrow.high)]
+    return _size(narrow, wide, margin) + (", borderline" if min(near) < margin / 10 else "")
+
+
+def _size(narrow: Interval, wide: Interval, margin: float) -> str:
+    if wide.low > margin or wide.high < -margin:
+        return "larger than the margin"
     if -margin < narrow.low and narrow.high < margin:
-        return "does not matter"
-    return "matters" if wide.low > margin or wide.high < -margin else "not decided"
+        return "smaller than the margin"
+    if wide.low <= 0 <= wide.high:
+        return "open"
+    return f"{'above' if wide.low > 0 else 'below'} zero, size open"
 
 
 def detectable_difference(std: float, count: int, power: float = 0.8) -> float:

@@ -2,7 +2,7 @@
 
 from .comparison import MARGIN, compare, means, report
 from .grids import GRIDS, Grid
-from .questions import ARTICLE_B, PARTS, QUESTIONS, STEPS
+from .questions import ARTICLE_B, PARTS, QUESTIONS, REACH, STEPS
 from .run import Run
 from .runner import own_runs, run_grid
 from .store import RecordError, Store, own_store, recorded_store

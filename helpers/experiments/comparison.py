@@ -28,8 +28,8 @@ MARGIN = 1.0
 SCORES = ("accuracy", "accuracy_train_mode", "miou", "miou_article")
 ARMS = (*SWAP, *CONTROLS, *SIDE_CONTROLS)
 Pairs = Mapping[str, tuple[str, str]] | Iterable[tuple[str, str]]
-COLUMNS = ["arm", "reference", "pairs", "difference", "low", "high", "p", "p_holm"]
-COLUMNS += ["detectable", "verdict"]
+COLUMNS = ["arm", "reference", "pairs", "difference", "low", "high", "low_90", "high_90"]
+COLUMNS += ["p", "p_holm", "detectable", "verdict"]
 
 ALIKE = (
     *("data", "task", "protocol", "train", "test", "size", "width", "split", "label_resize"),
@@ -45,7 +45,7 @@ def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.Dat
     """Arms compared seed by seed: a row for each (arm, reference) that has two seeds in common.
 
     pairs: question -> (arm, reference), or these alone. Columns, in points: `difference` of the
-    means, `low` and `high` of its 95 % interval, `p` of the exact sign-flip test, `p_holm` after
+    means, `low` and `high` of its 95 % interval, `low_90` and `high_90`, `p` of the exact sign-flip test, `p_holm` after
     Holm's correction over all rows (both NaN under 6 pairs), `detectable` (what so many pairs would
     have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
     differ in more than arm and seed, for two runs of one arm and seed, for a score that the runs
@@ -80,7 +80,7 @@ def _compared(runs: pd.DataFrame, arm: str, reference: str, score: str) -> dict[
     if len(seeds) < 2:
         return {}
     differences = paired_differences(ours.loc[seeds, score], theirs.loc[seeds, score])
-    interval = mean_interval(differences)
+    interval, narrow = mean_interval(differences), mean_interval(differences, level=0.90)
     return {
         "arm": arm,
         "reference": reference,
@@ -88,6 +88,8 @@ def _compared(runs: pd.DataFrame, arm: str, reference: str, score: str) -> dict[
         "difference": interval.mean,
         "low": interval.low,
         "high": interval.high,
+        "low_90": narrow.low,
+        "high_90": narrow.high,
         "p": sign_flip_p(differences),
         "detectable": detectable_difference(interval.std, interval.count),
         "verdict": verdict(differences, MARGIN),
@@ -164,8 +166,8 @@ def _rank(arm: str) -> int:
 LEGEND = f"""\
 Points: mean with 95 % interval; differences are paired by seed. p: exact sign-flip test; p_holm:
 after Holm's correction over the grid. detectable: the smallest true difference that so many seeds
-would have shown in 4 of 5 trials. The difference that matters: {MARGIN:g}; "does not matter" is
-judged by the 90 % interval (two one-sided tests at 5 %)."""
+would have shown in 4 of 5 trials. The margin: {MARGIN:g}; "smaller than the margin" is judged by
+the 90 % interval (two one-sided tests at 5 %), "borderline" is an end within {MARGIN / 10:g} of one."""
 FORMATS = dict.fromkeys(("difference", "low", "high"), "{:+.2f}".format)
 FORMATS |= dict.fromkeys(("p", "p_holm"), "{:.2g}".format) | {"detectable": "{:.1f}".format}
 
@@ -186,7 +188,9 @@ def report(grid: str, store: Store | None = None) -> str:
         for number, (title, runs) in enumerate(alike.items()):
             table = made[number]
             if len(table):
-                table = table.assign(p_holm=p.loc[number]).drop(columns=["arm", "reference"])
+                table = table.assign(p_holm=p.loc[number]).drop(
+                    columns=["arm", "reference", "low_90", "high_90"]
+                )
             mean = means(runs, [score]).to_string(float_format="{:.2f}".format)
             blocks.append(f"{title}: {score}\n{mean}")
             blocks += [table.to_string(formatters=FORMATS, na_rep="-")] if len(table) else []

@@ -4,7 +4,7 @@ Questions = dict[str, tuple[str, str]]
 
 STEPS: Questions = {
     "BatchNorm": ("bn_relu", "relu"),
-    "depth": ("dw_bn_relu", "bn_relu"),
+    "the extra layer": ("dw_bn_relu", "bn_relu"),
     "funnel": ("frelu", "dw_bn_relu"),
 }
 """Question -> (arm, reference). Three steps from `relu` to `frelu`, each with one thing more."""
@@ -29,6 +29,13 @@ PARTS: Questions = {
     "no funnel, wider": ("relu_wide", "frelu"),
 }
 """Of the funnel's parts, in notebook 06."""
+
+REACH: Questions = {
+    "reach": ("wide_conv", "bn_relu"),
+    "the extra layer beyond reach": ("dw_bn_relu", "wide_conv"),
+    "the funnel's layers and wiring": ("frelu", "wide_conv"),
+}
+"""Of a wider convolution in the extra layer's place, in notebook 06; asked after the first runs."""
 
 ARTICLE_B = {
     "surfaces": {"relu": (0.768, 0.773), "mish": (0.782, 0.788), "frelu": (0.778, 0.784)},

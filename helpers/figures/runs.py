@@ -217,12 +217,14 @@ def runs_by_arm(scores: ByName, intervals: Mapping[str, tuple[float, float]], ti
 
 @dataclass(frozen=True)
 class Difference:
-    """One comparison as it is drawn: words, mean and interval in points, and what they allow."""
+    """One comparison as it is drawn: mean, 95 % and 90 % intervals in points, and words."""
 
     label: str
     mean: float
     low: float
     high: float
+    low_90: float
+    high_90: float
     words: str
 
 
@@ -230,8 +232,9 @@ class Difference:
 def difference_axis(
     differences: Sequence[Difference], margin: float, unit: str, title: str
 ) -> Figure:
-    """Paired differences with intervals on one axis; the band is what would not matter.
+    """Paired differences on one axis: thin bars are 95 % intervals, thick ones 90 %.
 
+    The band is what is smaller than the margin.
     Introduced in notebook 06.
     """
     labels, xlabel = [one.label for one in differences], f"difference in {unit}"
@@ -239,10 +242,11 @@ def difference_axis(
     axes.axvspan(-margin, margin, color="#EEEEEE", lw=0)
     axes.axvline(0, color=FAINT, lw=1)
     for row, one in enumerate(differences):
-        axes.plot([one.low, one.high], [row, row], color=INK, lw=3, solid_capstyle="butt")
+        axes.plot([one.low, one.high], [row, row], color=INK, lw=1.5, solid_capstyle="butt")
+        axes.plot([one.low_90, one.high_90], [row, row], color=INK, lw=4, solid_capstyle="butt")
         axes.plot(one.mean, row, "o", color=INK, ms=7)
         text_right_of(axes, row, one.words, x=1.01, fontsize=10)
-    axes.text(margin, -0.58, " a difference that matters", va="top", fontsize=9, color="#666666")
+    axes.text(0, -0.58, "too small to matter", ha="center", va="top", fontsize=9, color="#666666")
     return figure
 
 

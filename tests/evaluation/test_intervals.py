@@ -174,17 +174,29 @@ def test_equivalence_is_two_one_sided_tests():
         differences = rng.normal(0.4, 1.2, 15)
         below = stats.ttest_1samp(differences, 1, alternative="less").pvalue
         above = stats.ttest_1samp(differences, -1, alternative="greater").pvalue
-        shown = intervals.verdict(differences, 1) == "does not matter"
+        shown = intervals.verdict(differences, 1).startswith("smaller than the margin")
         assert shown == (max(below, above) < 0.05)
 
 
-def test_the_three_verdicts():
-    spread = np.linspace(-0.5, 0.5, 20)
-    assert intervals.verdict(spread + 5, 1) == "matters"
-    assert intervals.verdict(spread - 5, 1) == "matters"
-    assert intervals.verdict(spread, 1) == "does not matter"
-    assert intervals.verdict(spread + 1, 1) == "not decided"
-    assert intervals.verdict([-2, 3], 1) == "not decided"
+@pytest.mark.parametrize(
+    ("mean", "words"),
+    [
+        (5, "larger than the margin"),
+        (-5, "larger than the margin"),
+        (1.2, "larger than the margin, borderline"),
+        (1, "above zero, size open"),
+        (-1, "below zero, size open"),
+        (0.5, "smaller than the margin"),
+        (0.1, "smaller than the margin, borderline"),
+    ],
+)
+def test_the_verdicts_of_a_narrow_interval(mean, words):
+    spread = np.linspace(-0.5, 0.5, 20)  # the 95 % interval is the mean ± 0.145
+    assert intervals.verdict(spread + mean, 1) == words
+
+
+def test_a_wide_interval_leaves_it_open():
+    assert intervals.verdict([-2, 3], 1) == "open"
 
 
 @pytest.mark.parametrize("margin", [0, -1, float("nan")])

@@ -192,7 +192,12 @@ def test_a_comparison_is_over_common_seeds_in_points():
     one = made.loc["frelu - relu"]
     differences = [100 * (0.05 + NOISE[9 - seed] - NOISE[seed]) for seed in range(2, 8)]
     expected = intervals.mean_interval(differences)
-    assert (one.arm, one.reference, one.pairs, one.verdict) == ("frelu", "relu", 6, "matters")
+    assert (one.arm, one.reference, one.pairs, one.verdict) == (
+        "frelu",
+        "relu",
+        6,
+        "larger than the margin",
+    )
     assert [one.difference, one.low, one.high] == pytest.approx(
         [expected.mean, expected.low, expected.high]
     )

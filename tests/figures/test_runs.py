@@ -46,14 +46,15 @@ def test_every_run_is_a_dot_in_its_arms_colour():
 
 def test_differences_stand_on_one_axis_with_their_words():
     rows = [
-        runs.Difference("a - b", 6.0, 5.0, 7.0, "matters"),
-        runs.Difference("c - b", 0.1, -0.4, 0.6, "does not matter"),
+        runs.Difference("a - b", 6.0, 5.0, 7.0, 5.2, 6.8, "larger"),
+        runs.Difference("c - b", 0.1, -0.4, 0.6, -0.3, 0.5, "smaller"),
     ]
     figure = runs.difference_axis(rows, 1.0, "points", "title")
     axes = figure.axes[0]
-    spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 3]
-    assert [tuple(span) for span in spans] == [(5.0, 7.0), (-0.4, 0.6)]
-    assert {"matters", "does not matter"} <= set(texts(figure))
+    for width, expected in ((1.5, [(5.0, 7.0), (-0.4, 0.6)]), (4, [(5.2, 6.8), (-0.3, 0.5)])):
+        spans = [line.get_xdata() for line in axes.lines if line.get_linewidth() == width]
+        assert [tuple(span) for span in spans] == expected
+    assert {"larger", "smaller", "too small to matter"} <= set(texts(figure))
     band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     assert (band.x0, band.x1) == (pytest.approx(-1.0), pytest.approx(1.0))
 
