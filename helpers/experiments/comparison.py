@@ -45,9 +45,9 @@ def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.Dat
     """Arms compared seed by seed: a row for each (arm, reference) that has two seeds in common.
 
     pairs: question -> (arm, reference), or these alone. Columns, in points: `difference` of the
-    means, `low` and `high` of its 95 % interval, `low_90` and `high_90`, `p` of the exact sign-flip test, `p_holm` after
-    Holm's correction over all rows (both NaN under 6 pairs), `detectable` (what so many pairs would
-    have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
+    means, `low` and `high` of its 95 % interval, `low_90` and `high_90`, `p` of the exact sign-flip
+    test, `p_holm` after Holm's correction over all rows (both NaN under 6 pairs), `detectable`
+    (what so many pairs would have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
     differ in more than arm and seed, for two runs of one arm and seed, for a score that the runs
     don't have or that is NaN, and for an arm that neither the runs nor the grids know. Introduced
     in notebook 03.
@@ -167,7 +167,8 @@ LEGEND = f"""\
 Points: mean with 95 % interval; differences are paired by seed. p: exact sign-flip test; p_holm:
 after Holm's correction over the grid. detectable: the smallest true difference that so many seeds
 would have shown in 4 of 5 trials. The margin: {MARGIN:g}; "smaller than the margin" is judged by
-the 90 % interval (two one-sided tests at 5 %), "borderline" is an end within {MARGIN / 10:g} of one."""
+the 90 % interval (two one-sided tests at 5 %); "borderline" is an end within {MARGIN / 10:g} of
+zero or the margin."""
 FORMATS = dict.fromkeys(("difference", "low", "high"), "{:+.2f}".format)
 FORMATS |= dict.fromkeys(("p", "p_holm"), "{:.2g}".format) | {"detectable": "{:.1f}".format}
 
