@@ -47,10 +47,11 @@ def compare(runs: pd.DataFrame, pairs: Pairs, score: str = "accuracy") -> pd.Dat
     pairs: question -> (arm, reference), or these alone. Columns, in points: `difference` of the
     means, `low` and `high` of its 95 % interval, `low_90` and `high_90`, `p` of the exact sign-flip
     test, `p_holm` after Holm's correction over all rows (both NaN under 6 pairs), `detectable`
-    (what so many pairs would have shown with a power of 80 %), and the `verdict` by MARGIN. Raises ValueError for runs that
-    differ in more than arm and seed, for two runs of one arm and seed, for a score that the runs
-    don't have or that is NaN, and for an arm that neither the runs nor the grids know. Introduced
-    in notebook 03.
+    (what so many pairs would have shown with a power of 80 %), and the `verdict` by MARGIN.
+
+    Raises ValueError for runs that differ in more than arm and seed, for two runs of one arm and
+    seed, for a score that the runs don't have or that is NaN, and for an arm that neither the runs
+    nor the grids know. Introduced in notebook 03.
     """
     named = _named(pairs, {*runs["arm"], *ARMS})
     rows = {name: _compared(runs, *pair, score) for name, pair in named.items()}
