@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from IPython import get_ipython
 from IPython.display import display
 from ipywidgets import (
     HTML,
@@ -31,7 +32,7 @@ from ipywidgets import (
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from ..figures.style import png, show
+from ..figures.style import png
 
 FOLDER = Path(__file__).parent
 
@@ -55,11 +56,6 @@ STYLE = """<style>
 .lab-scale span { display: inline-block; width: 120px; height: .8em; border: 1px solid #888; }
 .lab-key { white-space: nowrap; }
 .lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
-.lab-cell { font-weight: bold; }
-.lab-cell-0 { background: #000000 !important; color: #FFFFFF !important; }
-.lab-cell-1 { background: #9A9A9A !important; color: #000000 !important; }
-.lab-cell-2 { background: #FFFFFF !important; color: #000000 !important; }
-.lab-cell--1 { background: #0072B2 !important; color: #FFFFFF !important; }
 </style>"""
 
 TITLES = {"batchnorm": "BatchNorm"}  # of groups whose names are written otherwise
@@ -68,37 +64,66 @@ Control = Any
 """A widget, or a grid of them with `value` and `observe`; after a drawing its parts `follow` it."""
 
 
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+"""What IPython shows: an output's data by kind, and their metadata."""
+
+
 def show_widget(widget: Widget, twin: Figure, alt: str) -> None:
-    """Display a live widget, or its static figure.
+    """Display a live widget and, for pages on which nothing is alive, its static figure.
 
     twin: the static figure, a few chosen states drawn by the functions that the widget calls.
     alt: its alternative text.
     With FUNNEL_STATIC=1, which is set when notebooks are executed for storage or as tests, only the
     figure is displayed, so that no widget is ever stored. Introduced in notebook 01.
     """
-    if os.environ.get("FUNNEL_STATIC") == "1":
-        widget.close()
-        show(twin, alt)
-    else:
-        plt.close(twin)
-        display(widget)
-
-
-Bundle = tuple[dict[str, Any], dict[str, Any]]
-"""What IPython shows: an output's data by kind, and their metadata."""
+    if not alt.strip():
+        raise ValueError("A widget's figure needs alternative text: say what it shows.")
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    live: Bundle = {"application/vnd.jupyter.widget-view+json": view}, {}
+    data, metadata = with_twin(widget, live, twin_png(twin), alt)
+    display(data, metadata=metadata, raw=True)
 
 
 def with_twin(widget: Widget, live: Bundle | None, picture: bytes, alt: str) -> Bundle:
-    """A lab's output: its live view, and its picture for pages on which nothing is alive.
-
-    With FUNNEL_STATIC=1 the picture alone: no widget is ever stored.
-    """
+    """A lab's output: its live view, and its picture where a saved notebook is opened again."""
     data, metadata = live or ({}, {})
     if os.environ.get("FUNNEL_STATIC") == "1":
-        widget.close()
+        close(widget)
         data, metadata = {}, {}
+    else:
+        close_the_earlier(widget)
     still = {"image/png": b64encode(picture).decode(), "text/plain": alt}
     return data | still, metadata | {"image/png": {"alt": alt}}
+
+
+_shown: dict[str, tuple[str, list[Widget]]] = {}  # cell -> its run, and what that run showed
+
+
+def close_the_earlier(widget: Widget) -> None:
+    """Close what an earlier run of this cell showed, as a front end that names its cells can tell.
+
+    Without it, every run of a cell leaves its widgets in the kernel and in the page.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = kernel.get_parent() if kernel else {}
+    cell = parent.get("metadata", {}).get("cellId")
+    run = parent.get("header", {}).get("msg_id", "")
+    if not cell:
+        return
+    earlier, widgets = _shown.get(cell, (run, []))
+    if earlier != run:
+        for each in widgets:
+            close(each)
+        widgets = []
+    _shown[cell] = run, [*widgets, widget]
+
+
+def close(widget: Widget) -> None:
+    """Close a widget with all that is in it."""
+    looks = [getattr(widget, part, None) for part in ("layout", "style")]
+    for part in (*getattr(widget, "children", ()), *filter(None, looks)):
+        close(part)
+    widget.close()
 
 
 def twin_png(figure: Figure) -> bytes:

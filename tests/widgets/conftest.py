@@ -16,19 +16,27 @@ Shown = tuple[Figure, str, Widget]
 
 @pytest.fixture
 def on_both_pages(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable], Shown]:
-    """Of a call: the twin and its alternative text in a stored page, the widget in a live one."""
-    seen: list = []
-    monkeypatch.setattr(shell, "show", lambda figure, alt: seen.append((figure, alt)))
-    monkeypatch.setattr(shell, "display", seen.append)
+    """Of a call: the twin and its words on both pages, and the widget of the live one."""
+    outputs: list[dict] = []
+    figures: list[Figure] = []
+    widgets: list[Widget] = []
+    monkeypatch.setattr(shell, "close_the_earlier", widgets.append)
+    monkeypatch.setattr(shell, "display", lambda data, **_: outputs.append(data))
+    monkeypatch.setattr(shell, "twin_png", lambda figure: figures.append(figure) or b"a picture")
 
     def show(call: Callable[[], None]) -> Shown:
         monkeypatch.setenv("FUNNEL_STATIC", "1")
         call()
         monkeypatch.delenv("FUNNEL_STATIC")
         call()
-        (figure, alt), widget = seen  # nothing else was shown
-        plt.close(figure)
+        stored, live = outputs
+        view = live.pop("application/vnd.jupyter.widget-view+json")
+        (widget,) = widgets
+        assert view["model_id"] == widget.model_id
+        assert stored == live
+        for figure in figures:
+            plt.close(figure)
         assert not plt.get_fignums()
-        return figure, alt, widget
+        return figures[0], stored["text/plain"], widget
 
     return show

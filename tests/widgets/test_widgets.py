@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import re
 import threading
 from inspect import isfunction
@@ -10,6 +11,7 @@ from inspect import isfunction
 import numpy as np
 import pytest
 from ipywidgets import Button, IntSlider
+from ipywidgets.widgets import widget as widget_module
 from matplotlib import pyplot as plt
 
 from helpers import widgets
@@ -21,46 +23,79 @@ STATES = 500
 every_widget = pytest.mark.parametrize("name", NAMES)
 
 
+# --- the output of a cell -----------------------------------------------------------------------
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
 @pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list:
-    """What reaches the page, live widgets and pictures alike."""
-    page: list = []
-
-    def display(thing: object, **rest: object) -> None:
-        page.append((thing, rest))
-
-    monkeypatch.setattr(shell, "display", display)
-    monkeypatch.setattr("helpers.figures.style.display", display)
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, dict]]:
+    """Each output's data and metadata."""
+    page: list[tuple[dict, dict]] = []
+    keep = lambda data, metadata, raw: page.append((data, metadata))  # noqa: E731
+    monkeypatch.setattr(shell, "display", keep)
     return page
 
 
-# --- a live page, or a stored one --------------------------------------------------------------
-
-
-def test_a_live_page_gets_the_widget_and_no_picture(shown, monkeypatch):
-    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
-    slider, (twin, _) = IntSlider(), plt.subplots()
-    widgets.show_widget(slider, twin, alt="a twin")
-    assert [thing for thing, _ in shown] == [slider]
-    assert not plt.get_fignums()
-
-
-def test_a_stored_page_gets_the_twin_and_no_widget(shown, monkeypatch):
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
+@pytest.mark.parametrize(("static", "kinds"), [("0", {VIEW}), ("1", set())])
+def test_an_output_has_the_figure_with_words_and_a_live_one_the_widget(
+    shown, monkeypatch, static, kinds
+):
+    monkeypatch.setenv("FUNNEL_STATIC", static)
     twin, _ = plt.subplots()
     widgets.show_widget(IntSlider(), twin, alt="what the twin shows")
-    ((data, rest),) = shown
-    assert set(data) == {"image/png", "text/plain"}
+    ((data, metadata),) = shown
+    assert set(data) == {"image/png", "text/plain", *kinds}
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-    assert rest["metadata"]["image/png"]["alt"] == "what the twin shows"
+    assert metadata["image/png"]["alt"] == data["text/plain"] == "what the twin shows"
     assert not plt.get_fignums()
 
 
-def test_the_twin_needs_words(shown, monkeypatch):
-    monkeypatch.setenv("FUNNEL_STATIC", "1")
+def test_the_twin_needs_words():
     with pytest.raises(ValueError, match="alternative text"):
         widgets.show_widget(IntSlider(), plt.figure(), alt=" ")
     plt.close("all")
+
+
+class Kernel:
+    """A kernel that is asked to run cells, as JupyterLab asks it."""
+
+    def __init__(self) -> None:
+        self.kernel, self.parent, self.runs = self, {}, 0
+
+    def get_parent(self) -> dict:
+        return self.parent
+
+    def run(self, cell: str) -> None:
+        self.runs += 1
+        self.parent = {"metadata": {"cellId": cell}, "header": {"msg_id": str(self.runs)}}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "funnel", "explorer"])
+def test_a_cell_that_runs_again_closes_what_it_showed(shown, monkeypatch, name):
+    kernel = Kernel()
+    monkeypatch.setattr(shell, "get_ipython", lambda: kernel)
+    labs = {"funnel": widgets.funnel_lab, "explorer": widgets.activation_explorer}
+
+    def run(cell: str) -> int:
+        kernel.run(cell)
+        if name in labs:
+            labs[name]()._repr_mimebundle_()
+        else:
+            widgets.show_widget(build(name).box, plt.figure(), "words")
+        gc.collect()
+        return len(living())
+
+    run("one")
+    first = run("other")
+    assert run("other") == first
+    assert run("other") == first
+    assert run("third") > first
+
+
+def living() -> dict:
+    """Every open widget of this process, by its model's name."""
+    return getattr(widget_module, "_instances", None) or widget_module.Widget.widgets
 
 
 # --- lists of them ------------------------------------------------------------------------------
