@@ -69,6 +69,7 @@ def test_what_does_not_fit_is_named_with_what_does(settings, message):
 
 
 def test_a_live_output_has_the_view_and_the_figure_and_a_stored_one_the_figure(monkeypatch):
+    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
     lab, view = activation_explorer(), "application/vnd.jupyter.widget-view+json"
     data, metadata = lab._repr_mimebundle_()
     assert set(data) == {view, "image/png", "text/plain"}

@@ -241,6 +241,7 @@ def test_the_page_gets_no_picture_of_a_data_set(monkeypatch):
 
 
 def test_a_live_output_has_the_view_and_the_figure_and_a_stored_one_the_figure(monkeypatch):
+    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
     lab, view = funnel_lab("edge"), "application/vnd.jupyter.widget-view+json"
     data, metadata = lab._repr_mimebundle_()
     assert set(data) == {view, "image/png", "text/plain"}

@@ -10,8 +10,7 @@ from inspect import isfunction
 
 import numpy as np
 import pytest
-from ipywidgets import Button, IntSlider
-from ipywidgets.widgets import widget as widget_module
+from ipywidgets import Button, IntSlider, Widget
 from matplotlib import pyplot as plt
 
 from helpers import widgets
@@ -74,6 +73,7 @@ class Kernel:
 @pytest.mark.parametrize("name", [*NAMES, "funnel", "explorer"])
 def test_a_cell_that_runs_again_closes_what_it_showed(shown, monkeypatch, name):
     kernel = Kernel()
+    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
     monkeypatch.setattr(shell, "get_ipython", lambda: kernel)
     labs = {"funnel": widgets.funnel_lab, "explorer": widgets.activation_explorer}
 
@@ -84,18 +84,14 @@ def test_a_cell_that_runs_again_closes_what_it_showed(shown, monkeypatch, name):
         else:
             widgets.show_widget(build(name).box, plt.figure(), "words")
         gc.collect()
-        return len(living())
+        found = [each for each in gc.get_objects() if issubclass(type(each), Widget)]
+        return sum(each.comm is not None for each in found)
 
     run("one")
     first = run("other")
     assert run("other") == first
     assert run("other") == first
     assert run("third") > first
-
-
-def living() -> dict:
-    """Every open widget of this process, by its model's name."""
-    return getattr(widget_module, "_instances", None) or widget_module.Widget.widgets
 
 
 # --- lists of them ------------------------------------------------------------------------------
