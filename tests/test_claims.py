@@ -416,6 +416,15 @@ def _() -> bool:
     return min(found) > 0
 
 
+@claim("06", "has no gain over ReLU in any pair, and stays behind the extra layer in each")
+def _() -> bool:
+    reach, beyond = (gaps("augmented", *pair) for pair in REACHES)
+    return len(reach) > 1 and reach.max() < 0 < beyond.min()
+
+
+REACHES = ("wide_conv", "relu"), ("dw_bn_relu", "wide_conv")
+
+
 @claim("06", "with it the same layers score lower in every pair")
 def _() -> bool:
     return gaps("augmented", "frelu", "dw_bn_relu").max() < 0
