@@ -292,6 +292,29 @@ def _() -> bool:
     return best.max()["frelu"] < 15.05 and others.min() > 18 and "dw_bn_relu" in others
 
 
+@claim("04", "Yet FReLU's training loss falls as fast as theirs")
+def _() -> bool:
+    runs = unets("unet-fair", "augmented")
+    early = (
+        runs["curve_train_loss"].map(lambda curve: np.mean(curve[1:7])).groupby(runs["arm"]).mean()
+    )
+    return early["frelu"] < 1.1 * early[["relu", "mish", "dw_bn_relu"]].min()
+
+
+@claim("04", "no run comes within two points of its best score in the first half of training")
+@claim("04", "while the rate is high, the scores jump up and down; as it sinks, both curves settle")
+def _() -> bool:
+    runs = unets("unet-fair", "augmented").query("arm in @SWAP")
+    scores, losses = (
+        np.stack(runs[f"curve_{curve}"]) for curve in ("validation_score", "train_loss")
+    )
+    half = scores.shape[1] // 2
+    late = scores[:, :half].max(axis=1) < scores.max(axis=1) - 0.02
+    jumping, settled = (np.ptp(scores[:, part], axis=1) for part in (slice(half), slice(-3, None)))
+    even = np.ptp(losses[:, -3:], axis=1) < 0.1 * losses[:, -1]
+    return late.all() and even.all() and settled.max() < 0.02 < jumping.min()
+
+
 @claim("04", "At the end the runs of one activation lie about as far apart as the activations do")
 def _() -> bool:
     runs = unets("unet-fair", "augmented")
@@ -317,7 +340,9 @@ def _() -> bool:
     return unlike("relu", "mish") < min(unlike("relu", "frelu"), unlike("mish", "frelu"))
 
 
-@claim("04", "the dashed lines sink to about half of what they were, or less, while the solid ones")
+@claim(
+    "04", "The training losses sink to about half of what they were, or less, while the validation"
+)
 def _() -> bool:
     arms = set(unets("unet-fair", "plain")["arm"]) & set(SWAP)
     by_heart = [
@@ -329,7 +354,7 @@ def _() -> bool:
     return {"relu", "frelu"} <= arms and all(by_heart)
 
 
-@claim("04", "It fits the training pictures best in both panels; with augmentation that is worth")
+@claim("04", "fits the training pictures best in both panels. In these pairs that goes with a gain")
 def _() -> bool:
     best = [
         last_loss(setting, "frelu", "train_loss") < last_loss(setting, "relu", "train_loss")
@@ -348,6 +373,29 @@ def without_mountain(runs: pd.DataFrame) -> pd.Series:
 def _() -> bool:
     runs = unets("unet-fair", "augmented")
     return (without_mountain(runs) - runs[FAIR]).min() > 3
+
+
+@claim("05", "`water` moves more, `building` and `grass` about as much")
+def _() -> bool:
+    runs = unets("unet-fair", "augmented").query("arm in @SWAP")
+    spread = runs.groupby("arm")[[f"iou_{name}" for name in REGIONS]].std().mean()
+    share = spread.rename(lambda name: name.removeprefix("iou_")) / spread["iou_mountain"]
+    alike = [0.8 < share[name] < 1.25 for name in ("building", "grass")]
+    return (
+        share["water"] > 1 and share.drop(["water", "building", "grass"]).max() <= 1 and all(alike)
+    )
+
+
+@claim("05", "on record it does so against article B's mean over images in every run")
+def _() -> bool:
+    runs = helpers.records("unet-fair", "unet-article")
+    return (runs[FAIR] > runs[ARTICLES]).all()
+
+
+@claim("05", "Article B's numbers for regions are far below what this network has just reached")
+def _() -> bool:
+    reached = mean_of(unets("unet-fair", "augmented"), FAIR)
+    return reached["frelu"] > 100 * max(best for _, best in ARTICLE_B["regions"].values()) + 15
 
 
 @claim("05", "By the fair metric FReLU is ahead in these runs; by article B's metric the three lie")
@@ -377,6 +425,16 @@ def _() -> bool:
     plain = unets("unet-fair", "plain").set_index(["arm", "seed"])[FAIR]
     lost = changes(of_article("shuffled split", FAIR), plain)
     return len(lost) > 1 and -2.5 < lost.min() <= lost.max() < 0
+
+
+@claim("05", "On record the metric is ahead of the split in every network, by a wide margin")
+def _() -> bool:
+    by_split = [
+        changes(of_article("article's split", m), of_article("shuffled split", m)) for m in METRICS
+    ]
+    runs = helpers.of_one_size(helpers.records("unet-article").query("task == 'regions'"))
+    by_metric = runs[FAIR] - runs[ARTICLES]
+    return by_metric.min() > 2 * np.abs(np.concatenate(by_split)).max()
 
 
 @claim("05", "on the article's own split these networks score *higher*, by both metrics")
@@ -451,6 +509,13 @@ def _() -> bool:
     return gaps("plain", "dw_bn_relu", "relu").max() < 0 and layer > 0 > swap
 
 
+@claim("06", "`dw_bn_relu` loses most by it")
+def _() -> bool:
+    lost = {arm: mean_of(unets("unet-fair", "augmented"), FAIR, ARMS)[arm] for arm in ARMS}
+    left = mean_of(unets("unet-fair", "plain"), FAIR, ARMS)
+    return max(ARMS, key=lambda arm: lost[arm] - left[arm]) == "dw_bn_relu"
+
+
 @claim(
     "06",
     "the closer a network fits the training pictures, down to little more than a third of ReLU's",
@@ -512,6 +577,22 @@ def _() -> bool:
     means = mean_of(unets("unet-article", "article's split", "surfaces"), ARTICLES)
     article = {arm: 100 * mean for arm, (mean, _) in ARTICLE_B["surfaces"].items()}
     return all(0 < means[arm] - theirs < 4 for arm, theirs in article.items())
+
+
+@claim("05", "Its ranking on surfaces is Mish, FReLU, ReLU, all within a point and a half")
+def _() -> bool:
+    relu, mish, frelu = (100 * ARTICLE_B["surfaces"][arm][0] for arm in SWAP)
+    return mish > frelu > relu > mish - 1.5
+
+
+@claim(
+    "05", "Mish's run is first too, but FReLU is not ahead of ReLU, and two runs of one activation"
+)
+def _() -> bool:
+    runs = unets("unet-article", "article's split", "surfaces")
+    found = runs.groupby("arm")[ARTICLES].agg(["mean", np.ptp])
+    apart = found["mean"]["relu"] - found["mean"]["frelu"]
+    return found["mean"].idxmax() == "mish" and 0 < apart < found["ptp"][["relu", "frelu"]].min()
 
 
 # --- every sentence ---------------------------------------------------------------------------
