@@ -527,7 +527,7 @@ function render({ model, el: host }) {
     else touched.unmark("hot");
   }
 
-  const result = el("dl", { class: "fs-result" });
+  const result = el("div", { class: "fs-result" });
 
   function drawCells(now) {
     const weighted = !now.condition.endsWith("pool");
@@ -561,9 +561,9 @@ function render({ model, el: host }) {
     ];
     result.replaceChildren(
       ...rows.flatMap(([term, value], k) => {
-        const number = el("dd", { class: k === rows.length - 1 ? "fs-y" : "" }, format(value));
+        const number = el("span", { class: k === rows.length - 1 ? "fs-value fs-y" : "fs-value" }, format(value));
         fill(number, value);
-        return [el("dt", {}, term), number];
+        return [el("span", {}, term), number];
       }),
     );
     line.textContent = arithmetic(now, found, data);

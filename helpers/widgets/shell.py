@@ -18,11 +18,9 @@ from ipywidgets import (
     HTML,
     Box,
     Button,
-    Checkbox,
     DOMWidget,
     Dropdown,
     FloatSlider,
-    GridBox,
     Image,
     IntSlider,
     ToggleButtons,
@@ -52,17 +50,9 @@ STYLE = """<style>
 .lab-words code { font-size: 15px; white-space: normal; background: none; color: inherit; }
 .lab-heads { display: flex; font-size: 15px; font-weight: bold; line-height: 1.4; }
 .lab-heads div { flex: 1; text-align: center; padding: 0 4px; }
-.lab-scale { font-size: 15px; line-height: 1.5; }
-.lab-scale span { display: inline-block; width: 120px; height: .8em; border: 1px solid #888; }
 .lab-key { white-space: nowrap; }
 .lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
 </style>"""
-
-TITLES = {"batchnorm": "BatchNorm"}  # of groups whose names are written otherwise
-
-Control = Any
-"""A widget, or a grid of them with `value` and `observe`; after a drawing its parts `follow` it."""
-
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """What IPython shows: an output's data by kind, and their metadata."""
@@ -185,7 +175,7 @@ class Lab:
     def __init__(
         self,
         name: str,
-        controls: Mapping[str, Control],
+        controls: Mapping[str, DOMWidget],
         groups: Sequence[Mapping[str, Sequence[str]]],
         see: Callable[[dict[str, Any]], Seen],
         screen: Screen,
@@ -260,9 +250,6 @@ class Lab:
         self._stale, self.draws = False, self.draws + 1
         self.image.value = seen.picture
         self.heads.value, self.words.value = seen.heads, f"<div role='status'>{seen.words}</div>"
-        for control in self.controls.values():
-            if hasattr(control, "follow"):
-                control.follow()
 
     def _page(
         self,
@@ -288,12 +275,9 @@ class Lab:
         )
 
     def _group(self, title: str, names: Sequence[str]) -> VBox:
-        widgets = [getattr(self.controls[name], "box", self.controls[name]) for name in names]
-        if all(isinstance(widget, Checkbox) for widget in widgets):
-            two = {"grid_template_columns": "auto auto", "grid_gap": "0 16px"}
-            widgets = [GridBox(widgets, layout=two)]
+        widgets = [self.controls[name] for name in names]
         frame = {"border": "1px solid #9A9A9A", "padding": "2px 10px 8px"}
-        heading = HTML(f"<b>{TITLES.get(title, title.capitalize())}</b>")
+        heading = HTML(f"<b>{title.capitalize()}</b>")
         return VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
 
 
@@ -323,11 +307,6 @@ def buttons(label: str, options: Sequence[Any], tip: str) -> ToggleButtons:
     widget = _control(ToggleButtons, label, tip, "auto", options=options)
     widget.style.button_width = "auto"
     return widget
-
-
-def check(label: str, tip: str) -> Checkbox:
-    """On or off."""
-    return _control(Checkbox, label, tip, "auto", value=False, indent=False)
 
 
 def slider(label: str, limits: tuple[float, float], step: float, tip: str) -> FloatSlider:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ipywidgets import Checkbox, Dropdown, FloatSlider, IntSlider, ToggleButtons
+from ipywidgets import Dropdown, FloatSlider, IntSlider, ToggleButtons
 from PIL import Image
 
 from helpers import LeNet, initialise
@@ -85,8 +85,6 @@ def move(lab: Lab, name: str, random: np.random.Generator) -> None:
     if isinstance(control, (Dropdown, ToggleButtons)):
         values = control._options_values
         control.value = values[random.integers(len(values))]
-    elif isinstance(control, Checkbox):
-        control.value = bool(random.integers(2))
     elif isinstance(control, FloatSlider):
         control.value = float(random.uniform(control.min, control.max))
     elif isinstance(control, IntSlider):
