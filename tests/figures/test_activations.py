@@ -70,7 +70,7 @@ from helpers.figures.activations import FORMULAS
 from helpers.widgets import explorer
 
 def one(name):
-    return explorer.explored(explorer.State((name,), 0.5, 0.01, 0.25, 1.0))[0]
+    return explorer.explored(explorer.opening([name], 0.5))[0]
 
 assert type(make_activation("softplus")) is nn.Softplus
 curves = [one(name).curve for name in FORMULAS]
@@ -82,7 +82,7 @@ drawn = [
     figures.photographs(np.eye(4) - 0.5, outputs),
     figures.gradient_depth({"title": norms}),
     figures.dead_units([0.1, 1.0, 2.0], norms),
-    explorer.drawing.explorer(explorer.shown_photograph(), [[one("softplus")]]),
+    explorer.drawing.explorer(np.zeros((4, 4, 3), np.uint8), [[one("softplus")]]),
 ]
 for figure in drawn:
     (texts,) = [[t for t in figure.findobj(plt.Text) if t.get_text().startswith("Softplus")]]

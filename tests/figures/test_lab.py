@@ -33,7 +33,7 @@ def test_notes_and_legend_can_be_left_out():
 def explored(name: str) -> lab.Explored:
     x = np.linspace(-4, 4, 9)
     curve = Curve(name, x, np.maximum(x, 0), (x > 0).astype(float))
-    return lab.Explored(curve, (1.0, 1.0, 1.0), np.zeros((4, 4)), RED)
+    return lab.Explored(curve, (1.0, 1.0, 1.0), RED)
 
 
 @pytest.mark.parametrize(
