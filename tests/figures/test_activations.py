@@ -87,7 +87,7 @@ drawn = [
 for figure in drawn:
     (texts,) = [[t for t in figure.findobj(plt.Text) if t.get_text().startswith("Softplus")]]
     assert texts and {t.get_color() for t in texts} <= {"#F0E442"}, figure.get_axes()[0].get_title()
-assert "softplus" in explorer.build(["softplus"]).controls
+assert "softplus" in explorer.constants()["functions"]
 """
 
 
