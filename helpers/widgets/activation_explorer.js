@@ -138,21 +138,10 @@ function render({ model, el: host }) {
     send();
     draw();
   }
-  let sending;
-  function send() {
-    clearTimeout(sending);
-    sending = setTimeout(() => {
-      model.set("state", state);
-      model.save_changes();
-    }, 120);
-  }
-  const onState = () => {
-    if (JSON.stringify(model.get("state")) === JSON.stringify(state)) return;
-    clearTimeout(sending);
-    state = { ...model.get("state") };
+  const { send, leave } = connection(model, () => state, (next) => {
+    state = next;
     draw();
-  };
-  model.on("change:state", onState);
+  });
 
   // --- plots: x is dragged along the curve, a parameter by its handle ---
 
@@ -357,10 +346,7 @@ function render({ model, el: host }) {
   );
   host.replaceChildren(root);
   draw();
-  return () => {
-    clearTimeout(sending);
-    model.off("change:state", onState);
-  };
+  return leave;
 }
 
 /** Whether a state, from an address, is one. */

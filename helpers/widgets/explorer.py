@@ -9,8 +9,6 @@ from functools import cache
 from typing import Any
 
 import torch
-import traitlets
-from anywidget import AnyWidget
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -21,8 +19,9 @@ from ..figures.activations import FORMULAS, Curve
 from ..figures.condition import LIMIT, SIGNED, signed_rgb
 from ..figures.style import COLOURS, LABELS, LINES
 from ..nn.activations import make_activation
+from .browser_lab import BrowserLab, as_json, module_text, visible
 from .fields import photograph
-from .shell import Bundle, checked, module_text, style_text, twin_png, visible, with_twin
+from .shell import checked, twin_png
 
 LINE = torch.linspace(-4, 4, 401, dtype=torch.float64)
 X_LIMITS = (-4.0, 4.0)
@@ -141,34 +140,41 @@ def _explored(name: str, layer: nn.Module, x: float) -> drawing.Explored:
     return drawing.Explored(curve, (x, float(value[0]), float(slope[0])), signed_rgb(output))
 
 
+# --- the static figure --------------------------------------------------------------------------
+
+
+@cache
+def _twin_png() -> bytes:
+    return twin_png(twin())
+
+
+def twin() -> Figure:
+    """The static figure: two states, by torch."""
+    states = (opening(), opening(("leaky_relu", "prelu", "elu", "silu", "gelu"), 1.0))
+    return drawing.explorer(signed_rgb(photograph()), [explored(state) for state in states])
+
+
+ALT = (
+    "Two rows of curves, slopes and pictures. At x = -1.5 ReLU's value and slope are zero; Mish's "
+    "value is negative, its slope slightly so. At x = 1 five other functions nearly agree. Beside "
+    "them, a photograph and each function's answer: the dark side goes black under ReLU and stays "
+    "faintly blue under the others."
+)
+
+
 # --- the widget ---------------------------------------------------------------------------------
 
 
-class ActivationExplorer(AnyWidget):
+class ActivationExplorer(BrowserLab):
     """The explorer in the browser; `state` is what is set there, and setting it changes the page.
 
     Made by `activation_explorer`. Introduced in notebook 01.
     """
 
     _esm = module_text("activation_explorer.js")
-    _css = style_text()
-    state = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
-    show = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    _ipython_display_ = None  # ipywidgets 7 would show the view alone
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Bundle:
-        return with_twin(self, super()._repr_mimebundle_(**kwargs), _twin_png(), ALT)
-
-    @traitlets.validate("state")
-    def _complete(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        """A state with all its names. Raises ValueError that names what does not fit."""
-        return as_json(opening(**proposal["value"]))
-
-
-def as_json(state: State) -> dict[str, Any]:
-    """The state as JSON has it."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(state).items()}
+    opening = staticmethod(opening)
+    still = staticmethod(_twin_png)
+    alt = ALT
 
 
 @cache
@@ -233,25 +239,3 @@ def activation_explorer(
     else:
         state = opening(functions, x, **settings)
     return ActivationExplorer(state=as_json(state), data=constants(), show=visible(show, SECTIONS))
-
-
-# --- the static figure --------------------------------------------------------------------------
-
-
-@cache
-def _twin_png() -> bytes:
-    return twin_png(twin())
-
-
-def twin() -> Figure:
-    """The static figure: two states, by torch."""
-    states = (opening(), opening(("leaky_relu", "prelu", "elu", "silu", "gelu"), 1.0))
-    return drawing.explorer(signed_rgb(photograph()), [explored(state) for state in states])
-
-
-ALT = (
-    "Two rows of curves, slopes and pictures. At x = -1.5 ReLU's value and slope are zero; Mish's "
-    "value is negative, its slope slightly so. At x = 1 five other functions nearly agree. Beside "
-    "them, a photograph and each function's answer: the dark side goes black under ReLU and stays "
-    "faintly blue under the others."
-)

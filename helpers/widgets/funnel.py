@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import anywidget
 import numpy as np
 import torch
-import traitlets
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -29,6 +27,7 @@ from ..figures.lab import panel_rows
 from ..figures.style import OKABE_ITO
 from ..nn.activations import FReLU, PoolFunnel, SumFunnel
 from ..session import threads
+from .browser_lab import BrowserLab, as_json, module_text, visible
 from .fields import (
     PAINTED,
     PAINTS,
@@ -41,7 +40,7 @@ from .fields import (
     presets,
     standard_painting,
 )
-from .shell import Bundle, checked, module_text, style_text, twin_png, visible, with_twin
+from .shell import checked, twin_png
 
 Array = NDArray[np.float32]
 
@@ -203,30 +202,87 @@ def fields(state: State, dtype: torch.dtype = torch.float32) -> Fields:
     return Fields(x, *(part[0, 0].numpy() for part in (raw, T, y)))
 
 
+# --- the static figure --------------------------------------------------------------------------
+
+PANELS = ("x", "T(x)", "y", "who wins?", "y - ReLU(x)")
+SIDE = 128  # pixels of a panel; every input's side divides it
+
+
+def panels(state: State) -> dict[str, NDArray[np.uint8]]:
+    """Five pictures of SIDE x SIDE, {title: (SIDE, SIDE, 3)}, with the cursor's frames."""
+    found = fields(state)
+    values = (found.x, found.T, found.y, found.y - np.maximum(found.x, 0))
+    colours = [signed_rgb(each) for each in values]
+    colours.insert(3, branch_rgb(found.x, found.T))
+    times = SIDE // len(found.x)
+    large = [each.repeat(times, 0).repeat(times, 1) for each in colours]
+    for place, panel in enumerate(large):
+        height, width = _reach(state) if place == 0 else (1, 1)
+        top, left = (state.row - height // 2) * times, (state.column - width // 2) * times
+        _frame(panel, top, left, height * times, width * times)
+        if times == 1:  # a wide frame around the small one, to be found in a large picture
+            _frame(panel, state.row - 9, state.column - 9, 19, 19)
+    return dict(zip(PANELS, large, strict=True))
+
+
+def _reach(state: State) -> tuple[int, int]:
+    return (state.side, state.side) if state.pools else WINDOWS[state.window]
+
+
+def _frame(panel: NDArray[np.uint8], top: int, left: int, height: int, width: int) -> None:
+    """A yellow line around a rectangle and a black one around it; what lies outside is left out."""
+    for distance, colour in ((2, "#000000"), (1, OKABE_ITO["yellow"])):
+        rows, columns = np.ogrid[: len(panel), : len(panel)]
+        across = (columns >= left - distance) & (columns < left + width + distance)
+        down = (rows >= top - distance) & (rows < top + height + distance)
+        inner = (columns > left - distance) & (columns < left + width + distance - 1)
+        inner = inner & (rows > top - distance) & (rows < top + height + distance - 1)
+        panel[across & down & ~inner] = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+
+
+@cache
+def _twin_png() -> bytes:
+    return twin_png(twin())
+
+
+def twin() -> Figure:
+    """The static figure: four states of the lab, by the torch modules."""
+    states = {
+        "edge; window:\nedge right": opening("edge"),
+        "photograph;\nwindow: blur": opening(preset="blur"),
+        "photograph;\nmax-pool": opening(condition="max-pool"),
+        "checkerboard;\ncentre-surround": opening("checkerboard", preset="centre-surround"),
+    }
+    rows, notes = {}, {}
+    for name, state in states.items():
+        found = fields(state)
+        rows[name] = panels(state)
+        wins = f"T(x) wins {branch_shares(found.x, found.T)['T']:.0%}"
+        notes[name] = [wins if title == "who wins?" else "" for title in PANELS]
+    names = {"T(x) wins": "T", "x wins": "x", "tie": "equal"}
+    return panel_rows(rows, notes, {name: BRANCH_COLOURS[key] for name, key in names.items()})
+
+
+ALT = (
+    "Four rows of five panels: x, T(x), y, who wins, and y minus ReLU(x). The edge window marks "
+    "the edge that ReLU leaves alone; blur fills dark specks of the photograph; under max-pool "
+    "T(x) wins almost everywhere and y is a thicker photograph; on a checkerboard most pixels tie."
+)
+
+
 # --- the widget ---------------------------------------------------------------------------------
 
 
-class FunnelLab(anywidget.AnyWidget):
+class FunnelLab(BrowserLab):
     """The lab in the browser; `state` is what is set there, and setting it changes the page.
 
     Made by `funnel_lab`. Introduced in notebook 02.
     """
 
     _esm = module_text("funnel_lab.js")
-    _css = style_text()
-    state = traitlets.Dict().tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
-    show = traitlets.List(traitlets.Unicode()).tag(sync=True)
-
-    _ipython_display_ = None  # ipywidgets 7 would show the view alone
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Bundle:
-        return with_twin(self, super()._repr_mimebundle_(**kwargs), _twin_png(), ALT)
-
-    @traitlets.validate("state")
-    def _complete(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        """A state with all its names. Raises ValueError that names what does not fit."""
-        return as_json(opening(**proposal["value"]))
+    opening = staticmethod(opening)
+    still = staticmethod(_twin_png)
+    alt = ALT
 
     def layer(self) -> nn.Module:
         """The torch module that the lab shows, in train mode; its input is (N, 1, H, W).
@@ -234,11 +290,6 @@ class FunnelLab(anywidget.AnyWidget):
         Without BatchNorm in the lab, its `bn` still is there: `layer.conv` alone gives T(x).
         """
         return layer(opening(**self.state))
-
-
-def as_json(state: State) -> dict[str, Any]:
-    """The state as JSON has it."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(state).items()}
 
 
 @cache
@@ -313,71 +364,3 @@ def funnel_lab(
         settings = {**opens, **settings}
     state = as_json(opening(**settings))
     return FunnelLab(state=state, data=constants(), show=visible(show, SECTIONS))
-
-
-# --- the static figure --------------------------------------------------------------------------
-
-PANELS = ("x", "T(x)", "y", "who wins?", "y - ReLU(x)")
-SIDE = 128  # pixels of a panel; every input's side divides it
-
-
-def panels(state: State) -> dict[str, NDArray[np.uint8]]:
-    """Five pictures of SIDE x SIDE, {title: (SIDE, SIDE, 3)}, with the cursor's frames."""
-    found = fields(state)
-    values = (found.x, found.T, found.y, found.y - np.maximum(found.x, 0))
-    colours = [signed_rgb(each) for each in values]
-    colours.insert(3, branch_rgb(found.x, found.T))
-    times = SIDE // len(found.x)
-    large = [each.repeat(times, 0).repeat(times, 1) for each in colours]
-    for place, panel in enumerate(large):
-        height, width = _reach(state) if place == 0 else (1, 1)
-        top, left = (state.row - height // 2) * times, (state.column - width // 2) * times
-        _frame(panel, top, left, height * times, width * times)
-        if times == 1:  # a wide frame around the small one, to be found in a large picture
-            _frame(panel, state.row - 9, state.column - 9, 19, 19)
-    return dict(zip(PANELS, large, strict=True))
-
-
-def _reach(state: State) -> tuple[int, int]:
-    return (state.side, state.side) if state.pools else WINDOWS[state.window]
-
-
-def _frame(panel: NDArray[np.uint8], top: int, left: int, height: int, width: int) -> None:
-    """A yellow line around a rectangle and a black one around it; what lies outside is left out."""
-    for distance, colour in ((2, "#000000"), (1, OKABE_ITO["yellow"])):
-        rows, columns = np.ogrid[: len(panel), : len(panel)]
-        across = (columns >= left - distance) & (columns < left + width + distance)
-        down = (rows >= top - distance) & (rows < top + height + distance)
-        inner = (columns > left - distance) & (columns < left + width + distance - 1)
-        inner = inner & (rows > top - distance) & (rows < top + height + distance - 1)
-        panel[across & down & ~inner] = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
-
-
-@cache
-def _twin_png() -> bytes:
-    return twin_png(twin())
-
-
-def twin() -> Figure:
-    """The static figure: four states of the lab, by the torch modules."""
-    states = {
-        "edge; window:\nedge right": opening("edge"),
-        "photograph;\nwindow: blur": opening(preset="blur"),
-        "photograph;\nmax-pool": opening(condition="max-pool"),
-        "checkerboard;\ncentre-surround": opening("checkerboard", preset="centre-surround"),
-    }
-    rows, notes = {}, {}
-    for name, state in states.items():
-        found = fields(state)
-        rows[name] = panels(state)
-        wins = f"T(x) wins {branch_shares(found.x, found.T)['T']:.0%}"
-        notes[name] = [wins if title == "who wins?" else "" for title in PANELS]
-    names = {"T(x) wins": "T", "x wins": "x", "tie": "equal"}
-    return panel_rows(rows, notes, {name: BRANCH_COLOURS[key] for name, key in names.items()})
-
-
-ALT = (
-    "Four rows of five panels: x, T(x), y, who wins, and y minus ReLU(x). The edge window marks "
-    "the edge that ReLU leaves alone; blur fills dark specks of the photograph; under max-pool "
-    "T(x) wins almost everywhere and y is a thicker photograph; on a checkerboard most pixels tie."
-)

@@ -268,6 +268,7 @@ function render({ model, el: host }) {
   let built = Infinity; // while the window slides: pixels before it are there
   let hot = null; // place in the window that the pointer is at
   let brush = 1;
+  let moving; // the animation of weights that glide
   const start = JSON.stringify(state);
   const { region, message, say, note } = announcer();
   const root = box("funnel", "Funnel lab: a picture x, a window, T(x), and y = max(x, T(x))");
@@ -285,6 +286,7 @@ function render({ model, el: host }) {
 
   /** Every change of the reader comes through here. name: the control, for undo. */
   function change(name, part) {
+    cancelAnimationFrame(moving);
     past.keep(JSON.stringify(state), name);
     state = { ...state, ...part };
     note("");
@@ -301,28 +303,16 @@ function render({ model, el: host }) {
     draw(true);
   }
 
-  let sending;
-  function send() {
-    clearTimeout(sending);
-    sending = setTimeout(() => {
-      model.set("state", state);
-      model.save_changes();
-    }, 120);
-  }
-
-  const onState = () => {
-    if (JSON.stringify(model.get("state")) === JSON.stringify(state)) return;
-    clearTimeout(sending);
+  // A picture of the reader's own stays here, and with it the state that needs it.
+  const shareable = () => (state.input === "own" ? null : state);
+  const { send, leave } = connection(model, shareable, (next) => {
     stopAll();
-    state = { ...model.get("state") };
+    state = next;
     draw(true);
-  };
-  model.on("change:state", onState);
+  });
 
   /** Weights move to where they are asked in a quarter of a second, or at once. */
-  let moving;
   function glide(name, goal) {
-    cancelAnimationFrame(moving);
     const from = state.weights;
     change(name, { weights: goal });
     if (stillness() || goal.length !== from.length) return;
@@ -677,6 +667,7 @@ function render({ model, el: host }) {
   }
 
   function learn(steps) {
+    past.keep(JSON.stringify(state), "fit");
     let loss;
     for (let step = 0; step < steps; step++) {
       const slope = slopes(state, found, fitting.goal, data);
@@ -685,7 +676,6 @@ function render({ model, el: host }) {
       state = { ...state, ...descend(state, slope, rate.value, limits) };
       found = compute(state, found.x, data);
     }
-    past.keep(JSON.stringify(state), "fit");
     losses.paths([{ d: lossPath(fitting.losses), colour: "currentColor" }]);
     const count = fitting.losses.length;
     lossText.textContent = `Step ${count}: loss ${loss.toPrecision(3)} (mean squared distance between y and the target; the curve's scale is logarithmic).`;
@@ -861,7 +851,7 @@ function render({ model, el: host }) {
   draw(true);
   return () => {
     stopAll();
-    model.off("change:state", onState);
+    leave();
   };
 }
 

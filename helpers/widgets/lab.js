@@ -298,6 +298,34 @@ function swatch(colour, name) {
   return el("span", { class: "fs-key" }, square, ` ${name}`);
 }
 
+/**
+ * The model of a widget, or of a page: `send` tells it what current() gives, once things have
+ * settled (null stays in the browser); what comes from it goes to `adopt`.
+ */
+function connection(model, current, adopt) {
+  let waiting;
+  const send = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => {
+      const state = current();
+      if (!state) return;
+      model.set("state", state);
+      model.save_changes();
+    }, 120);
+  };
+  const hear = () => {
+    if (JSON.stringify(model.get("state")) === JSON.stringify(current())) return;
+    clearTimeout(waiting);
+    adopt({ ...model.get("state") });
+  };
+  model.on("change:state", hear);
+  const leave = () => {
+    clearTimeout(waiting);
+    model.off("change:state", hear);
+  };
+  return { send, leave };
+}
+
 /** The box of a lab: keys that it handles stay in it, also where a notebook listens to all. */
 function box(name, label) {
   const node = el("div", {

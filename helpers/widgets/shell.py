@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from IPython import get_ipython
@@ -31,8 +30,6 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from ..figures.style import png
-
-FOLDER = Path(__file__).parent
 
 # ipywidgets 7 has another name for what appears under the pointer.
 TIP = "tooltip" if "tooltip" in DOMWidget.class_trait_names() else "description_tooltip"
@@ -103,7 +100,8 @@ def close_the_earlier(widget: Widget) -> None:
     earlier, widgets = _shown.get(cell, (run, []))
     if earlier != run:
         for each in widgets:
-            close(each)
+            if each is not widget:  # a lab that another cell made is shown again
+                close(each)
         widgets = []
     _shown[cell] = run, [*widgets, widget]
 
@@ -120,23 +118,6 @@ def twin_png(figure: Figure) -> bytes:
     """The static figure's file; the figure is closed."""
     plt.close(figure)
     return png(figure)
-
-
-def module_text(name: str) -> str:
-    """A lab's ES module: what the labs share, then the lab itself."""
-    return "\n".join((FOLDER / part).read_text(encoding="utf-8") for part in ("lab.js", name))
-
-
-def style_text() -> str:
-    """The look of the labs that are ES modules."""
-    return (FOLDER / "lab.css").read_text(encoding="utf-8")
-
-
-def visible(show: Collection[str] | None, sections: Collection[str]) -> list[str]:
-    """The sections to show, all for None. Raises ValueError for one that is not there."""
-    if isinstance(show, str):
-        raise ValueError(f"show is {show!r}; it takes a list, such as show=[{show!r}]")
-    return list(sections) if show is None else [checked("show", each, sections) for each in show]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,17 @@ every_widget = pytest.mark.parametrize("name", NAMES)
 
 # --- the output of a cell -----------------------------------------------------------------------
 
+
+def test_a_lab_that_is_shown_again_stays_open(monkeypatch):
+    kernel, lab = Kernel(), widgets.funnel_lab("edge")
+    monkeypatch.delenv("FUNNEL_STATIC", raising=False)
+    monkeypatch.setattr(shell, "get_ipython", lambda: kernel)
+    for _ in range(2):
+        kernel.run("the cell that says lab")
+        lab._repr_mimebundle_()
+        assert lab.comm is not None
+
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
