@@ -207,7 +207,7 @@ MINUTES = {
     "02_funnel_condition": Minutes({"ci": 0.15, "class": 0.2, "full": 0.2}),
     "03_cifar10_lenet_swap": Minutes({"ci": 0.3, "class": 2.4, "full": 2.4}, longest="section 4"),
     "04_unet_stanford_background": Minutes(
-        {"ci": 0.2, "class": 7, "full": 190}, "unet", "section 6"
+        {"ci": 0.2, "class": 7, "full": 190}, "unet", "section 7"
     ),
     "05_iou_evaluation": Minutes(
         {"ci": 0.2, "class": 7.5, "full": 190}, "unet", "sections 2 and 8"

@@ -80,6 +80,25 @@ def _() -> bool:
     return all(len(gaps) == 40 and (gaps > 0).all() for gaps in found)
 
 
+@claim("03", "lies below ReLU's and Mish's in every stretch of the training, in each pair of runs")
+def _() -> bool:
+    ordered = lenets().sort_values("seed")
+    curve = {arm: np.stack(ordered.query("arm == @arm")["curve_loss"]) for arm in SWAP}
+    return all((curve["frelu"] < curve[arm]).all() for arm in ("relu", "mish"))
+
+
+@claim("03", "On record (section 11) Mish lies between the two, nearer to ReLU")
+def _() -> bool:
+    relu, mish, frelu = mean_of(lenets(), "accuracy")
+    return relu < mish < (relu + frelu) / 2
+
+
+@claim("03", "exactly this network, `bn_relu`: about a third of the gap")
+def _() -> bool:
+    gains = [one(lenets(), arm, "relu").difference for arm in ("bn_relu", "frelu")]
+    return 0.28 < gains[0] / gains[1] < 0.38
+
+
 # --- 03: learning rates -----------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tools import notebooks
+from tools import minutes, notebooks
 
 STORED = notebooks.stored_notebooks()
 PATH = re.compile(
@@ -159,3 +159,16 @@ def test_bootstrap_and_badge_are_what_make_links_writes(path):
     assert first.source == notebooks.bootstrap_source(path.stem), "run `make links`"
     assert first.metadata["jupyter"]["source_hidden"]
     assert notebooks.badge(path.stem) in notebooks.read(path).cells[0].source, "run `make links`"
+
+
+def test_the_head_states_the_minutes_that_the_rule_gives(path):
+    notebook = notebooks.read(path)
+    assert minutes.stated(notebook) == pytest.approx(minutes.minutes(notebook), abs=3)
+    assert minutes.stated(notebook)[0] < minutes.stated(notebook)[1]
+
+
+def test_every_section_is_core_or_further(path):
+    texts = [c.source for c in notebooks.read(path).cells if c.cell_type == "markdown"]
+    headings = [h for text in texts for h in re.findall(r"^## .*", text, re.M)]
+    marked = [h for h in headings if h.endswith(("· *core*", "· *further*"))]
+    assert set(headings) - set(marked) <= {"## References"}

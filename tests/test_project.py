@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
-from tools import notebooks, run_tests, setup_environment
+from tools import minutes, notebooks, run_tests, setup_environment
 
 ROOT = notebooks.ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -284,7 +284,8 @@ def test_minutes_are_those_of_the_session():
     assert RECORDED_MACHINE in README
     for name, row in MINUTES.items():
         (line,) = [x for x in TABLE if f"(notebooks/{name}.ipynb)" in x]
-        assert f"| {max(1, round(row.by_profile['class']))} min |" in line
+        core, whole = minutes.stated(notebooks.read(notebooks.NOTEBOOKS / f"{name}.ipynb"))
+        assert f"| {core} / {whole} | {max(1, round(row.by_profile['class']))} min |" in line
 
 
 def test_every_variable_and_profile_is_explained():

@@ -75,9 +75,9 @@ def test_the_longest_sections_are_those_that_train(name):
 @pytest.mark.parametrize(
     ("profile", "device", "times", "expected"),
     [
-        ("class", "cpu", {"unet": 3, "lenet": 1}, "On this machine .* 21 minutes; .* section 6."),
-        ("class", "cpu", {}, "This machine is too .* on two cores .* 7 minutes; .* section 6."),
-        ("class", "mps", None, "Without a GPU, on two cores .* 7 minutes; .* section 6."),
+        ("class", "cpu", {"unet": 3, "lenet": 1}, "On this machine .* 21 minutes; .* section 7."),
+        ("class", "cpu", {}, "This machine is too .* on two cores .* 7 minutes; .* section 7."),
+        ("class", "mps", None, "Without a GPU, on two cores .* 7 minutes; .* section 7."),
         ("ci", "cpu", None, "Without a GPU, on two cores .* 12 seconds."),
     ],
 )

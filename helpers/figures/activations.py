@@ -7,24 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, ListedColormap, TwoSlopeNorm
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from scipy.optimize import linear_sum_assignment
 
 from ..nn.activations import ACTIVATIONS
+from .condition import LIMIT, SIGNED
 from .style import COLOURS, LABELS, LINES, OKABE_ITO, label_line, new_figure
 
 FORMULAS = {name: row.formula for name, row in ACTIVATIONS.items() if row.formula}
 FAMILIES = tuple(dict.fromkeys(ACTIVATIONS[name].family for name in FORMULAS))
 
 DASHES = (0, (4, 2))
-# Dark to light like the photograph, and zero in the one grey: blue is negative, yellow positive.
-SIGNED = LinearSegmentedColormap.from_list(
-    "signed", ["#08203E", "#4A7AB5", "#9A9A9A", "#DDB56B", "#FFFBEF"], N=257
-)
-ACTIVITY = ListedColormap(["#FFFFFF", OKABE_ITO["sky"], OKABE_ITO["vermilion"]])
+ACTIVITY = ListedColormap(["#FFFFFF", OKABE_ITO["sky"], "#000000"])
 
 
 @dataclass(frozen=True)
@@ -182,12 +179,11 @@ def overflow(x: np.ndarray, slopes: dict[str, np.ndarray], limit: float) -> Figu
 
 
 def photographs(picture: np.ndarray, outputs: dict[str, np.ndarray]) -> Figure:
-    """A standardised picture and each activation's output for it, on one scale with zero in grey.
+    """A standardised picture and each activation's output for it, on notebook 02's signed scale.
 
     picture: (H, W); outputs: name -> (H, W). Below each one stands the histogram of its values, on
     the same scale. Introduced in notebook 01.
     """
-    scale = TwoSlopeNorm(0, picture.min(), picture.max())
     panels = {"the photograph": picture} | {LABELS[name]: y for name, y in outputs.items()}
     rows = -(-len(panels) // 4)
     heights = {"height_ratios": [5, 1] * rows}
@@ -198,10 +194,10 @@ def photographs(picture: np.ndarray, outputs: dict[str, np.ndarray]) -> Figure:
     for place, (title, values) in enumerate(panels.items()):
         row, column = divmod(place, 4)
         above, below = grid[2 * row, column], grid[2 * row + 1, column]
-        image = above.imshow(values, cmap=SIGNED, norm=scale)
+        image = above.imshow(values, cmap=SIGNED, vmin=-LIMIT, vmax=LIMIT)
         above.set_title(title, color=colours[place])
         _histogram(below, values, picture, colours[place])
-    bar = figure.colorbar(image, ax=grid, shrink=0.7, spacing="proportional")
+    bar = figure.colorbar(image, ax=grid, shrink=0.7)
     bar.set_label("value, in standard deviations of the photograph")
     return figure
 
@@ -284,7 +280,7 @@ def _spread(heights: Sequence[float], apart: float) -> np.ndarray:
 
 
 def activity(layers: dict[str, np.ndarray]) -> Figure:
-    """Which unit is active for which sample; a unit that is active for none is drawn in red.
+    """Which unit is active for which sample; a unit that is active for none is black.
 
     layers: title -> bool (samples, units). Units are sorted by how often they are active.
     Introduced in notebook 01.

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from .condition import branch_rgb
+from .condition import SIGNED, branch_rgb
 from .panels import (
     FAINT,
+    GREY,
     INK,
     ByName,
     Look,
@@ -25,13 +26,9 @@ from .panels import (
     styled,
     text_right_of,
 )
-from .style import COLOURS, LABELS, OKABE_ITO, new_figure
+from .style import COLOURS, LABELS, new_figure
 
-# Zero is white; both ends are the series' colours and equally strong.
-DIVERGING = LinearSegmentedColormap.from_list(
-    "diverging", [OKABE_ITO["blue"], "#FFFFFF", OKABE_ITO["vermilion"]]
-)
-RIGHT, WRONG = INK, OKABE_ITO["vermilion"]
+RIGHT, WRONG = INK, GREY
 
 
 def rgb(images: ArrayLike) -> NDArray[np.uint8]:
@@ -75,7 +72,7 @@ def predictions(
     title: str = "",
     columns: int = 6,
 ) -> Figure:
-    """Pictures with the three most probable classes below: the truth black, others vermilion.
+    """Pictures with the three most probable classes below: the truth black, others grey.
 
     images: (N, 3, H, W) uint8; labels: (N,); probabilities: (N, C). Introduced in notebook 03.
     """
@@ -192,9 +189,9 @@ def windows_before_after(before: ByName, after: ByName, title: str = "") -> Figu
         for line, windows, when in zip(grid[3 * place :][:2], both, names, strict=True):
             _row_name(line[0], when)
             for axes, window in zip(line[1:], windows, strict=False):
-                draw_picture(axes, window, cmap=DIVERGING, norm=Normalize(-limit, limit))
+                draw_picture(axes, window, cmap=SIGNED, norm=Normalize(-limit, limit))
                 frame(axes)
-    _diverging_bar(figure, grid, limit)
+    _signed_bar(figure, grid, limit)
     left_title(figure, title)
     return figure
 
@@ -205,8 +202,8 @@ def _row_name(axes: Axes, name: str) -> None:
     axes.text(1, 0.5, name, transform=axes.transAxes, ha="right", va="center")
 
 
-def _diverging_bar(figure: Figure, grid: NDArray, limit: float) -> None:
-    scale = ScalarMappable(Normalize(-limit, limit), DIVERGING)
+def _signed_bar(figure: Figure, grid: NDArray, limit: float) -> None:
+    scale = ScalarMappable(Normalize(-limit, limit), SIGNED)
     place: Look = {"location": "bottom", "aspect": 60, "shrink": 0.5, "pad": 0.03}
     bar = figure.colorbar(scale, ax=grid, label="weight", **place)
     bar.set_ticks([-limit, 0, limit], labels=[f"{-limit:.2f}", "0", f"{limit:.2f}"])
@@ -223,7 +220,7 @@ def funnel_at_work(
     """
     x, condition = np.asarray(x), np.asarray(condition)
     limit = np.quantile(np.abs([x, condition]), 0.99)
-    signed: Look = {"cmap": DIVERGING, "norm": Normalize(-limit, limit)}
+    signed: Look = {"cmap": SIGNED, "norm": Normalize(-limit, limit)}
     columns = 1 + len(x)
     figure, grid = new_figure(3, columns, figsize=(11, 11 / columns * 3 + 0.7))
     draw_picture(grid[0, 0], rgb(picture))

@@ -33,11 +33,12 @@ Step = tuple[str, int, int, int]  # a name, channels, height, width
 
 
 @styled()
-def unet_shapes(steps: Sequence[Step], title: str = "") -> Figure:
+def unet_shapes(steps: Sequence[Step], plain: int = 0, title: str = "") -> Figure:
     """The U-Net as a U: a box for each step (name, channels, height, width), in order of flow.
 
     A box's row is its resolution and its breadth grows with the channels. Grey arrows are the skip
-    connections: from the last step down to the first step up of the same resolution.
+    connections: from the last step down to the first step up of the same resolution. The last
+    `plain` steps have no activation and are white.
     Introduced in notebook 04.
     """
     _, channels, heights, _ = zip(*steps, strict=True)
@@ -46,7 +47,8 @@ def unet_shapes(steps: Sequence[Step], title: str = "") -> Figure:
     x = np.cumsum([0, *(a + b + 0.32 for a, b in pairwise(half))])
     figure, axes = new_figure(figsize=(11, 0.8 * max(level) + 1.7))
     for step in range(len(steps)):
-        _unet_box(axes, x[step], -level[step], half[step], steps[step])
+        bare_step = step >= len(steps) - plain
+        _unet_box(axes, x[step], -level[step], half[step], steps[step], bare_step)
     flow = [(*pair, {"color": "black", "zorder": 3}) for pair in pairwise(range(len(steps)))]
     skip: Look = {"color": FAINT, "linestyle": "--", "zorder": 0}
     for a, b, look in (*flow, *((*pair, skip) for pair in _skips(level))):
@@ -58,6 +60,7 @@ def unet_shapes(steps: Sequence[Step], title: str = "") -> Figure:
     low = -max(level) + 0.25
     axes.text(0.2, low, "down: max-pooling\nhalves the sides", va="center", color=GREY)
     words = "up: repetition doubles them;\nthe skip (dashed) is concatenated"
+    words += "\nwhite: no activation" if plain else ""
     axes.text(x[-1] + 0.5, low, words, ha="right", va="center", color=GREY)
     axes.set(xlim=(-1.3, x[-1] + 0.6), ylim=(-max(level) - 0.65, 0.45))
     axes.axis("off")
@@ -65,9 +68,10 @@ def unet_shapes(steps: Sequence[Step], title: str = "") -> Figure:
     return figure
 
 
-def _unet_box(axes: Axes, x: float, y: float, half: float, step: tuple[str, int, int, int]) -> None:
+def _unet_box(axes: Axes, x: float, y: float, half: float, step: Step, plain: bool) -> None:
     name, channels, _, _ = step
-    box = Rectangle((x - half, y - 0.26), 2 * half, 0.52, color=OKABE_ITO["sky"], ec="black")
+    face = "white" if plain else OKABE_ITO["sky"]
+    box = Rectangle((x - half, y - 0.26), 2 * half, 0.52, facecolor=face, edgecolor="black")
     axes.add_patch(box)
     axes.text(x, y, str(channels), **MIDDLE)
     axes.text(x, y - 0.29, name, ha="center", va="top", fontsize=9)

@@ -28,7 +28,8 @@ from .panels import (
 )
 from .style import OKABE_ITO, new_figure
 
-HATCH = (0.55, 0.55, 0.55)  # unknown
+HATCH = (0.25, 0.25, 0.25)  # unknown
+UNKNOWN = Patch(facecolor="white", edgecolor=HATCH, hatch="////", label="unknown")
 
 
 def class_colour(name: str) -> str:
@@ -59,9 +60,9 @@ def label_image(labels: ArrayLike, classes: Sequence[str] = REGIONS) -> NDArray[
 def _stripes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Diagonal stripes inside the mask, in the pixels themselves, so that a thin border shows."""
     height, width = mask.shape
-    period = max(4, width // 40)
+    period = max(4, width // 60)
     stripes = np.add.outer(np.arange(height), np.arange(width)) % period
-    return mask & (stripes < max(1, period // 3))
+    return mask & (stripes < max(1, 2 * period // 5))
 
 
 def _draw(axes: Axes, array: ArrayLike, classes: Sequence[str]) -> None:
@@ -84,7 +85,7 @@ def _map_grid(
     present = np.unique(np.concatenate(maps))
     handles = [Patch(color=class_colour(classes[i]), label=classes[i]) for i in present if i >= 0]
     if present[0] < 0:
-        handles.append(Patch(facecolor="white", edgecolor=HATCH, hatch="////", label="unknown"))
+        handles.append(UNKNOWN)
     legend_below(figure, handles, handlelength=1.2, handletextpad=0.4, columnspacing=1.2)
     figure.suptitle(title)
     return figure, grid
@@ -115,20 +116,21 @@ def scene_with_labels(
     layers = np.asarray(layers)
     pieces = len(np.unique(layers[layers >= 0]))
     draw_picture(axes[1, 1], _layer_image(layers), f"layers: {pieces} pieces of this image")
+    if min(map(np.min, (regions, surfaces, layers))) < 0:
+        legend_below(figure, [UNKNOWN])
     figure.suptitle(title)
     return figure
 
 
 def _name_regions(axes: Axes, labels: NDArray, classes: Sequence[str]) -> None:
-    """Write each class's name where it is widest; classes of less than 1 % stay without."""
+    """Write each class's name where it is widest; unknown, and what is under 1 %, stays without."""
     width = labels.shape[1]
     for label in np.unique(labels):
         mask = labels == label
-        if mask.mean() > 0.01:
+        if label >= 0 and mask.mean() > 0.01:
             y, x = _deepest_pixel(mask)
-            name = "unknown" if label < 0 else classes[label]
             x = np.clip(x, 0.18 * width, 0.82 * width)
-            axes.text(x, y, name, fontsize=10, path_effects=WHITE_EDGE, **MIDDLE)
+            axes.text(x, y, classes[label], fontsize=10, path_effects=WHITE_EDGE, **MIDDLE)
 
 
 def _deepest_pixel(mask: NDArray[np.bool_]) -> tuple[int, int]:

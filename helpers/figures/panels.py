@@ -14,7 +14,7 @@ from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from .style import COLOURS, LABELS, OKABE_ITO, RC, new_figure
+from .style import COLOURS, LABELS, RC, new_figure
 
 Point = tuple[float, float]
 ByName = Mapping[str, ArrayLike]
@@ -40,11 +40,6 @@ def arm_colour(arm: str) -> str:
 def arm_label(arm: str) -> str:
     """The name that a reader sees."""
     return LABELS.get(arm, arm)
-
-
-def change_colour(change: float) -> str:
-    """Vermilion for a loss, blue for a gain."""
-    return OKABE_ITO["vermilion" if change < 0 else "blue"]
 
 
 def panel_row(

@@ -59,20 +59,23 @@ def training_curves(
     validation_loss: Sequence[float],
     validation_iou: Sequence[float],
     best_epoch: int | None = None,
+    arm: str = "",
     title: str = "",
 ) -> Figure:
     """Loss (left, logarithmic) and validation mean IoU (right, %) per epoch, the kept one marked.
 
-    Mean IoU comes in 0..1; `best_epoch` counts from 1. Introduced in notebook 04.
+    Training is dashed, validation solid, both in the arm's colour. Mean IoU comes in 0..1;
+    `best_epoch` counts from 1. Introduced in notebook 04.
     """
     figure, (left, right) = new_figure(1, 2, figsize=(11, 3.6))
-    _plot_epochs(left, train_loss, "blue", "-")
-    _plot_epochs(left, validation_loss, "vermilion", "--")
-    _plot_epochs(right, 100 * np.asarray(validation_iou), "vermilion", "--")
+    colour = arm_colour(arm)
+    _plot_epochs(left, train_loss, colour, "--")
+    _plot_epochs(left, validation_loss, colour, "-")
+    _plot_epochs(right, 100 * np.asarray(validation_iou), colour, "-")
     if len(train_loss) and len(validation_loss):
         above = 1 if validation_loss[-1] > train_loss[-1] else -1  # the higher curve's name
-        _name_end(left, "training", train_loss, "blue", -above)
-        _name_end(left, "validation", validation_loss, "vermilion", above)
+        _name_end(left, "training", train_loss, colour, -above)
+        _name_end(left, "validation", validation_loss, colour, above)
     left.set_title("loss: mean cross-entropy of a pixel", loc="left")
     right.set_title("validation mean IoU (%)", loc="left")
     left.set_yscale("log")
@@ -89,7 +92,7 @@ def training_curves(
 def _plot_epochs(axes: Axes, values: ArrayLike, colour: str, line: str) -> None:
     epochs = np.arange(1, np.size(values) + 1)
     marker = "." if len(epochs) < 20 else None
-    axes.plot(epochs, values, line, color=OKABE_ITO[colour], marker=marker)
+    axes.plot(epochs, values, line, color=colour, marker=marker)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.02)
@@ -97,7 +100,7 @@ def _plot_epochs(axes: Axes, values: ArrayLike, colour: str, line: str) -> None:
 
 def _name_end(axes: Axes, name: str, values: Sequence[float], colour: str, side: int) -> None:
     """The name above (side 1) or below (-1) the curve's end."""
-    look: Look = {"ha": "right", "va": "bottom" if side > 0 else "top", "color": OKABE_ITO[colour]}
+    look: Look = {"ha": "right", "va": "bottom" if side > 0 else "top", "color": colour}
     note(axes, name, (len(values), values[-1]), (0, 9 * side), **look)
 
 
@@ -132,15 +135,16 @@ def loss_over_band(recorded: ByName, own: ByName, window: int, title: str) -> Fi
 
 @styled()
 def score_by_rate(rates: Sequence[float], scores: ByName, title: str) -> Figure:
-    """Accuracy over the learning rate: every run a dot, a line through the means.
+    """Accuracy over the learning rate: every run a dot, beside its arm's; a line through the means.
 
     scores: activation -> (rates, runs) in %. Introduced in notebook 03.
     """
     figure, axes = new_figure(figsize=(9, 3.8))
-    for name, found in scores.items():
+    for number, (name, found) in enumerate(scores.items()):
         values, colour = np.asarray(found, float), arm_colour(name)
         axes.plot(rates, values.mean(1), color=colour)
-        x = np.repeat(rates, values.shape[1])
+        aside = 1.05 ** (number - (len(scores) - 1) / 2)  # so that no dot hides another arm's
+        x = np.repeat(aside * np.asarray(rates), values.shape[1])
         axes.plot(x, values.ravel(), "o", color=colour, ms=4, alpha=0.5)
         label_line(axes, rates[-1], values[-1].mean(), arm_label(name), colour)
     axes.set(xscale="log", xlabel="learning rate", ylabel="accuracy in %", title=title)
@@ -252,14 +256,14 @@ def difference_axis(
 
 @styled()
 def pairs_of_runs(differences: ArrayLike, label: str, title: str) -> Figure:
-    """How the differences of single pairs of runs are spread, those with the other sign in red.
+    """How the differences of single pairs of runs are spread, those with the other sign in black.
 
     differences: every arm's run against every other's, in points. Introduced in notebook 03.
     """
     values = np.asarray(differences, float).ravel()
     edges = np.arange(np.floor(values.min()), np.ceil(values.max()) + 0.5, 0.5)
     figure, axes = new_figure(figsize=(9, 3.4))
-    for part, colour in ((values[values > 0], "sky"), (values[values <= 0], "vermilion")):
+    for part, colour in ((values[values > 0], "sky"), (values[values <= 0], "black")):
         shares = np.full(len(part), 100 / len(values))
         axes.hist(part, edges, color=OKABE_ITO[colour], weights=shares)
     axes.axvline(0, color=INK, lw=1)

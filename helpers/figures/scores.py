@@ -20,12 +20,11 @@ from .panels import (
     Look,
     Point,
     arrow,
-    change_colour,
     note,
     row_chart,
     styled,
 )
-from .style import COLOURS, LABELS, OKABE_ITO, new_figure
+from .style import COLOURS, LABELS, new_figure
 
 
 @styled()
@@ -71,11 +70,10 @@ def scored_in_ways(scores: Mapping[str, float], title: str = "") -> Figure:
     axes.axvline(first, color="black", linestyle=":", linewidth=1)
     for row, value in enumerate(values):
         change = _rounded(value - first)
-        colour = change_colour(change) if row else "black"
-        axes.plot([first, value], [row, row], color=colour, linewidth=3, alpha=0.5)
-        axes.plot(value, row, "o", color=colour, markersize=9)
+        axes.plot([first, value], [row, row], color=FAINT, linewidth=3)
+        axes.plot(value, row, "o", color="black", markersize=9)
         text = f"{value:.1f}  ({change:+.1f})" if row else f"{value:.1f}"
-        note(axes, text, (max(value, first), row), (9, 0), color=colour)
+        note(axes, text, (max(value, first), row), (9, 0))
     axes.set_xlim(min(0, *values), 1.18 * max(*values, 1))
     return figure
 
@@ -114,9 +112,7 @@ def split_by_metric(
 
 
 def _write_change(axes: Axes, at: Point, offset: Point, change: float, **look: str) -> None:
-    change = _rounded(change)
-    look |= {"color": change_colour(change), "fontweight": "bold"}
-    note(axes, f"{change:+.1f}", at, offset, fontsize=12, **look)
+    note(axes, f"{_rounded(change):+.1f}", at, offset, fontsize=12, fontweight="bold", **look)
 
 
 @styled()
@@ -159,7 +155,7 @@ def _iou_bar(axes: Axes, y: float, value: float, thick: float, face: tuple[float
         axes.text(1, y, "absent", va="center", fontsize=9, color="#777777")
     elif value == -100:
         words = "never occurs, and counts as -100"
-        axes.text(1, y, words, va="center", fontsize=9, color=OKABE_ITO["vermilion"])
+        axes.text(1, y, words, va="center", fontsize=9)
     else:
         axes.barh(y, value, height=0.9 * thick, color=face, edgecolor=face[:3])
         note(axes, f"{value:.1f}", (max(value, 0), y), (4, 0), fontsize=9)

@@ -129,7 +129,7 @@ def test_overflow_marks_nan_and_only_nan():
     assert not right.texts
 
 
-def test_photographs_put_zero_at_one_grey_on_one_scale():
+def test_photographs_put_zero_at_black_on_one_scale():
     rng = np.random.default_rng(0)
     picture = rng.normal(size=(12, 12))
     figure = figures.photographs(picture, {name: np.maximum(picture, 0) for name in POINTWISE})
@@ -137,7 +137,7 @@ def test_photographs_put_zero_at_one_grey_on_one_scale():
     assert len(images) == 1 + len(POINTWISE)
     np.testing.assert_array_equal(images[0].get_array(), picture)
     colours = {to_hex(image.cmap(image.norm(0.0))) for image in images}
-    assert colours == {"#9a9a9a"}
+    assert colours == {"#000000"}
 
 
 def test_gradients_set_out_as_one_from_the_last_layer():

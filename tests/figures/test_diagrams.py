@@ -24,10 +24,12 @@ STEPS = [
 
 
 def test_unet_has_a_row_for_each_size_and_its_skips():
-    figure = diagrams.unet_shapes(STEPS, "U-Net")
+    figure = diagrams.unet_shapes(STEPS, plain=1, title="U-Net")
     written = texts(figure)
     assert {"64x96", "32x48", "16x24", "bottom", "64", "U-Net"} <= set(written)
     assert written.count("64x96") == 1
+    white = [box.get_facecolor()[:3] == (1, 1, 1) for box in figure.axes[0].patches[: len(STEPS)]]
+    assert white == [False] * (len(STEPS) - 1) + [True]
     assert diagrams._skips([0, 0, 1, 2, 1, 0, 0]) == [(1, 5), (2, 4)]
 
 

@@ -23,8 +23,9 @@ def test_learning_starts_untrained_and_draws_percent():
 
 
 def test_training_curves_mark_the_kept_epoch():
-    figure = runs.training_curves([2, 1, 0.5], [2, 1.5, 1.6], [0.1, 0.31, 0.3], 2, "FReLU")
+    figure = runs.training_curves([2, 1, 0.5], [2, 1.5, 1.6], [0.1, 0.31, 0.3], 2, "frelu", "FReLU")
     assert {"training", "validation", "kept: epoch 2, 31.0 %", "FReLU"} <= set(texts(figure))
+    assert [line.get_linestyle() for line in figure.axes[0].lines] == ["--", "-"]
     iou = figure.axes[1].lines[0]
     np.testing.assert_allclose(iou.get_xydata(), [[1, 10], [2, 31], [3, 30]])
 
