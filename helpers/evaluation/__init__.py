@@ -6,6 +6,7 @@ from .intervals import (
     holm,
     mean_interval,
     paired_differences,
+    pooled_intervals,
     sign_flip_p,
     verdict,
 )

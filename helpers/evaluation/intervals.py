@@ -68,6 +68,31 @@ def mean_interval(values: Values, level: float = LEVEL) -> Interval:
     return Interval(float(array.mean()), quantile * std / math.sqrt(len(array)), std, len(array))
 
 
+def pooled_intervals(groups: Sequence[Values], level: float = LEVEL) -> list[Interval]:
+    """Each group's mean with an interval from one std, pooled over all groups of values.
+
+    For a few runs of each of several arms: three runs may lie together by luck, and their own std
+    says so little. Assumes that the arms scatter alike; `std` is the pooled one. Raises ValueError
+    where no group has two values, and for a value that is not finite. Introduced in notebook 06.
+
+    >>> [str(one) for one in pooled_intervals([[54.5, 54.6, 54.5], [56.0, 57.5, 55.5]])]
+    ['54.53 ± 1.18', '56.33 ± 1.18']
+    """
+    arrays = [_checked(values, "values") for values in groups]
+    freedom = sum(len(array) - 1 for array in arrays)
+    if freedom < 1:
+        raise ValueError("no group has two values: one run has no spread. Run more seeds.")
+    from scipy.stats import t
+
+    squares = sum(float(((array - array.mean()) ** 2).sum()) for array in arrays)
+    std = math.sqrt(squares / freedom)
+    quantile = float(t.ppf((1 + level) / 2, freedom))
+    return [
+        Interval(float(array.mean()), quantile * std / math.sqrt(len(array)), std, len(array))
+        for array in arrays
+    ]
+
+
 def paired_differences(values: Values, others: Values) -> np.ndarray:
     """values - others, pair by pair: position i of both is the same seed.
 

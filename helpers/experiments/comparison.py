@@ -14,6 +14,7 @@ from ..evaluation.intervals import (
     holm,
     mean_interval,
     paired_differences,
+    pooled_intervals,
     sign_flip_p,
     verdict,
 )
@@ -138,11 +139,14 @@ def _check_alike(runs: pd.DataFrame) -> None:
         )
 
 
-def means(runs: pd.DataFrame, scores: Sequence[str], by: str = "arm") -> pd.DataFrame:
+def means(
+    runs: pd.DataFrame, scores: Sequence[str], by: str = "arm", pooled: bool = False
+) -> pd.DataFrame:
     """A row per arm: how many `runs`, and each score's mean with its 95 % interval, as `Interval`.
 
-    Of one run there is the score alone. Arms come in the order of the grids' definitions, a
-    reader's own at the end. Raises ValueError where the runs of a row differ in more than arm and
+    Of one run there is the score alone. pooled: intervals from one deviation for all arms, where
+    each has a few runs only (`pooled_intervals`). Arms come in the order of the grids' definitions,
+    a reader's own at the end. Raises ValueError where the runs of a row differ in more than arm and
     seed, and as `compare` for the scores. Introduced in notebook 03.
     """
     groups = dict(iter(runs.groupby(by, sort=False)))
@@ -150,7 +154,8 @@ def means(runs: pd.DataFrame, scores: Sequence[str], by: str = "arm") -> pd.Data
         _check(group, scores)
     table = pd.DataFrame({"runs": {name: len(group) for name, group in groups.items()}})
     for score in scores:
-        table[score] = [_mean(group[score]) for group in groups.values()]
+        of_arms = [group[score] for group in groups.values()]
+        table[score] = pooled_intervals(of_arms) if pooled else [_mean(one) for one in of_arms]
     return table.loc[sorted(table.index, key=_rank)]
 
 

@@ -26,6 +26,24 @@ def test_intervals_cover_the_true_mean_as_often_as_they_say(level, count):
     assert covered == pytest.approx(level, abs=3 * (level * (1 - level) / 4000) ** 0.5)
 
 
+def test_pooled_intervals_of_one_group_are_its_own():
+    values = [54.4, 54.6, 56.0, 55.1]
+    assert intervals.pooled_intervals([values]) == [intervals.mean_interval(values)]
+
+
+def test_pooled_intervals_share_a_std_and_one_run_has_an_interval():
+    draws = np.random.default_rng(0).normal(50, 2, (40, 3))
+    found = intervals.pooled_intervals([*draws, [47.0]])
+    assert {one.std for one in found} == {found[0].std}
+    assert found[0].std == pytest.approx(2, rel=0.15)
+    assert found[-1].half_width == pytest.approx(found[0].half_width * 3**0.5)
+
+
+def test_pooled_intervals_need_two_values_somewhere():
+    with pytest.raises(ValueError, match="no group has two values"):
+        intervals.pooled_intervals([[1.0], [2.0]])
+
+
 def test_mean_interval_is_scipys():
     values = [54.4, 54.6, 56.0, 55.1]
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)

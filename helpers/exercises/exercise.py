@@ -1,0 +1,178 @@
+"""An exercise: what to write, how it is tried, and the mistakes that it knows."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+Found = Mapping[str, Any]
+"""What one try yields: a name -> an array, a number or words."""
+
+NOT_DONE = "not done yet"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that readers make: an object that makes it, its word, and what to tell them."""
+
+    word: str
+    made: Any
+    hint: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a check says of the reader's object. Introduced in notebook 01.
+
+    right: it does in every case what the reference does. mistake: the word of a known mistake,
+    "not done yet", "other", or None where it is right. hint: what to do next.
+    """
+
+    exercise: str
+    right: bool
+    mistake: str | None
+    hint: str
+    details: str = field(default="", repr=False)
+
+    def __repr__(self) -> str:
+        return f"{self.exercise}: {self._verdict()}. {self.hint}\n{self.details}".strip()
+
+    def _verdict(self) -> str:
+        if self.right:
+            return "right"
+        return str(self.mistake) if self.mistake != "other" else "not right yet"
+
+    def _repr_html_(self) -> str:
+        mark = "\u2713" if self.right else "\u2026" if self.mistake == NOT_DONE else "\u2717"
+        details = f"<pre>{escape(self.details)}</pre>" if self.details else ""
+        return (
+            '<div style="border-left:4px solid currentColor;padding:0.2em 1em">'
+            f"<b>{mark} {escape(self.exercise)}: {escape(self._verdict())}.</b> "
+            f"{escape(self.hint)}{details}</div>"
+        )
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A task with its reference and cases; calling it with the reader's object checks that.
+
+    run: (object, case) -> what it yields; a value None under "answer" means that nothing is written
+    yet. cases: the smallest first, each with a name. reference: a function or class whose source is
+    the solution. stub: what stands in the notebook before the reader begins.
+    """
+
+    name: str
+    notebook: str
+    minutes: int
+    difficulty: str
+    task: str
+    stub: str
+    reference: Any
+    cases: Mapping[str, Any]
+    run: Callable[[Any, Any], Found]
+    mistakes: Sequence[Mistake] = ()
+
+    def __call__(self, mine: Any) -> Answer:
+        """Try the reader's object: right, not done yet, a known mistake, or wrong and where.
+
+        Raises nothing, whatever the object does.
+        """
+        answer = self._judged([self._tried(mine, case) for case in self.cases.values()])
+        if path := os.environ.get("FUNNEL_GRADES"):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(answer)) + "\n")
+        return answer
+
+    def _tried(self, mine: Any, case: Any) -> Found | None:
+        """What the object yields; an error counts as a result; None where nothing is written."""
+        with (
+            torch.random.fork_rng(devices=[]),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):
+            warnings.simplefilter("ignore")
+            torch.manual_seed(0)
+            try:
+                found = self.run(mine, deepcopy(case))
+            except NotImplementedError:
+                return None
+            except (Exception, SystemExit) as error:  # whatever the reader's object raises
+                words = "" if mine is None else f"{type(error).__name__}: {error}"
+                return {"raises": words} if words else None
+        empty = any(found.get("answer", 0) is nothing for nothing in (None, ...))
+        return None if empty else found
+
+    def _judged(self, found: Sequence[Found | None]) -> Answer:
+        if None in found:
+            return Answer(self.name, False, NOT_DONE, "Write it, then run this cell again.")
+        expected = [self._tried(self.reference, case) for case in self.cases.values()]
+        different = [not _same(*pair) for pair in zip(found, expected, strict=True)]
+        if not any(different):
+            return Answer(self.name, True, None, "It does what the reference does.")
+        first = different.index(True)
+        details = _beside(list(self.cases)[first], found[first], expected[first])
+        for mistake in self.mistakes:
+            made = (self._tried(mistake.made, case) for case in self.cases.values())
+            if all(_same(*pair) for pair in zip(found, made, strict=True)):
+                return Answer(self.name, False, mistake.word, mistake.hint, details)
+        return Answer(self.name, False, "other", "The smallest case that differs:", details)
+
+    @property
+    def solution(self) -> str:
+        """The reference's source."""
+        return textwrap.dedent(inspect.getsource(self.reference))
+
+
+def _same(found: Found | None, expected: Found | None) -> bool:
+    if found is None or expected is None:
+        return found is expected
+    if "raises" in found and "raises" in expected:  # messages differ in sizes
+        one, other = (re.sub(r"\d+", "", side["raises"]) for side in (found, expected))
+        return one == other
+    return found.keys() == expected.keys() and all(_alike(found[k], expected[k]) for k in found)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return isinstance(one, str) and isinstance(other, str) and one == other
+    try:
+        a, b = _array(one), _array(other)
+    except (TypeError, ValueError):
+        return False
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+def _array(value: Any) -> np.ndarray:
+    value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
+    return np.asarray(value, dtype=float)
+
+
+def _beside(case: str, found: Found | None, expected: Found | None) -> str:
+    """The case's name, and of each differing value yours above the right one."""
+    lines = [f"case: {case}"]
+    for name in {**(expected or {}), **(found or {})}:
+        pair = [(side or {}).get(name, "nothing") for side in (found, expected)]
+        if not _alike(*pair):
+            lines += [f"{name}, yours:", _written(pair[0]), f"{name}, right:", _written(pair[1])]
+    return "\n".join(lines)
+
+
+def _written(value: Any) -> str:
+    try:
+        text = np.array2string(_array(value), precision=4, threshold=60, suppress_small=True)
+    except (TypeError, ValueError):
+        text = str(value)
+    return textwrap.indent(text[:1200], "  ")

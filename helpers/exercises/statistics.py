@@ -1,0 +1,203 @@
+"""Notebooks 03 and 06: a standard error, the sign-flip test, a table of intervals to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from .exercise import Exercise, Found, Mistake
+
+# --- a standard error -------------------------------------------------------------------------
+
+
+def standard_error(p: float, n: int) -> float:
+    """Of an accuracy p (0 to 1) over n pictures: sqrt(p (1 - p) / n)."""
+    return (p * (1 - p) / n) ** 0.5
+
+
+STANDARD_ERROR = Exercise(
+    "standard_error",
+    "03",
+    5,
+    "easy",
+    "The standard error of an accuracy p (0 to 1) that was measured on n pictures.",
+    "def my_standard_error(p, n):\n    raise NotImplementedError",
+    standard_error,
+    {f"p = {p}, n = {n}": (p, n) for p, n in ((0.5, 4), (0.6, 10_000), (0.9, 100), (1.0, 50))},
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "the variance",
+            lambda p, n: p * (1 - p) / n,
+            "That is the variance: take its square root.",
+        ),
+        Mistake(
+            "of one picture",
+            lambda p, n: (p * (1 - p)) ** 0.5,
+            "That is the deviation of one answer: divide by sqrt(n).",
+        ),
+        Mistake(
+            "divided by n",
+            lambda p, n: (p * (1 - p)) ** 0.5 / n,
+            "n belongs under the square root.",
+        ),
+        Mistake(
+            "in per cent",
+            lambda p, n: 100 * standard_error(p, n),
+            "p is a share of 1, and so is its error.",
+        ),
+        Mistake(
+            "1 - p is missing",
+            lambda p, n: (p / n) ** 0.5,
+            "A picture is right or wrong: its variance is p (1 - p).",
+        ),
+    ],
+)
+
+
+# --- the sign-flip test -----------------------------------------------------------------------
+
+
+def sign_flip(values: Sequence[float], others: Sequence[float]) -> float:
+    """The share of all sign flips whose sum is at least as far from zero as the observed one."""
+    differences = np.subtract(values, others)
+    signs = np.array(list(product([-1, 1], repeat=len(differences))))
+    sums = np.abs((signs * differences).sum(axis=1))
+    return float(np.mean(sums >= abs(differences.sum()) - 1e-9))
+
+
+def _unpaired(values: Sequence[float], others: Sequence[float]) -> float:
+    return sign_flip(sorted(values), sorted(others))
+
+
+def _relabelled(values: Sequence[float], others: Sequence[float]) -> float:
+    """A permutation test that forgets the pairs."""
+    pooled, count = np.concatenate([values, others]), len(values)
+    chosen = np.array([c for c in product([0, 1], repeat=len(pooled)) if sum(c) == count], bool)
+    gaps = np.array([pooled[c].mean() - pooled[~c].mean() for c in chosen])
+    return float(np.mean(np.abs(gaps) >= abs(np.mean(values) - np.mean(others)) - 1e-9))
+
+
+def _strict(values: Sequence[float], others: Sequence[float]) -> float:
+    differences = np.subtract(values, others)
+    signs = np.array(list(product([-1, 1], repeat=len(differences))))
+    sums = np.abs((signs * differences).sum(axis=1))
+    return float(np.mean(sums > abs(differences.sum()) + 1e-9))
+
+
+def _one_sided(values: Sequence[float], others: Sequence[float]) -> float:
+    differences = np.subtract(values, others)
+    signs = np.array(list(product([-1, 1], repeat=len(differences))))
+    sums = (signs * differences).sum(axis=1)
+    return float(np.mean(sums >= differences.sum() - 1e-9))
+
+
+SIGN_FLIP = Exercise(
+    "sign_flip",
+    "06",
+    15,
+    "hard",
+    "An exact sign-flip test, two-sided: values[i] and others[i] are one seed's. Of all choices of "
+    "signs of the differences, what share has a sum at least as far from zero as the observed one?",
+    "def my_sign_flip(values, others):\n    raise NotImplementedError",
+    sign_flip,
+    {
+        "three pairs": ([3.0, 4.5, 6.0], [2.0, 2.0, 2.5]),
+        "four pairs, mixed signs": ([3.0, 5.0, 2.0, 9.0], [4.0, 1.0, 1.5, 7.0]),
+        "five pairs": ([58.1, 60.2, 57.0, 61.4, 60.0], [57.3, 60.9, 55.1, 59.0, 59.6]),
+        "six pairs, the others ahead": (
+            [1.0, 4.0, 2.0, 7.0, 3.0, 5.0],
+            [3.0, 5.0, 6.0, 6.5, 8.0, 9.0],
+        ),
+    },
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "the pairs are lost",
+            _relabelled,
+            "You exchange runs between seeds: flip the sign of each pair's difference.",
+        ),
+        Mistake(
+            "sorted values", _unpaired, "Sorting tears the pairs apart: keep the seeds' order."
+        ),
+        Mistake(
+            "the observed one is left out",
+            _strict,
+            "At least as far: the observed sum counts as well (>=).",
+        ),
+        Mistake("one side only", _one_sided, "Two-sided: take the absolute value of the sums."),
+    ],
+)
+
+
+# --- reading intervals ------------------------------------------------------------------------
+
+READING_TABLE = """\
+| comparison | difference | 95 % interval | 90 % interval |
+|---|---|---|---|
+| A | +3.0 | +2.1 to +3.9 | +2.2 to +3.8 |
+| B | +0.2 | -0.5 to +0.9 | -0.4 to +0.8 |
+| C | +0.9 | +0.2 to +1.6 | +0.3 to +1.5 |
+| D | +0.4 | -1.9 to +2.7 | -1.5 to +2.3 |
+"""
+CHOICES = ("larger than the margin", "smaller than the margin", "above zero", "open")
+
+
+def read_intervals() -> dict[str, str]:
+    """What each row says, by the rules of notebook 06 and a margin of 1 point."""
+    return {
+        "A": "larger than the margin",  # the whole 95 % interval lies beyond 1
+        "B": "smaller than the margin",  # the 90 % interval lies within -1 to 1
+        "C": "above zero",  # the 95 % interval excludes 0, and holds 1: size open
+        "D": "open",  # it holds 0, and both margins
+    }
+
+
+def _try_reading(mine: Any, case: str) -> Found:
+    given: Mapping[str, str] = mine() if callable(mine) else mine
+    return {"answer": given[case], "rows": ", ".join(sorted(given))}
+
+
+def _read(**wrong: str) -> dict[str, str]:
+    return read_intervals() | wrong
+
+
+READING = Exercise(
+    "read_intervals",
+    "06",
+    5,
+    "medium",
+    "What does each row say, at a margin of 1 point? Choose for each of A to D one of: "
+    + ", ".join(f'"{choice}"' for choice in CHOICES)
+    + ".\n\n"
+    + READING_TABLE,
+    'my_reading = {"A": None, "B": None, "C": None, "D": None}',
+    read_intervals,
+    {row: row for row in "ABCD"},
+    _try_reading,
+    [
+        Mistake(
+            '"open" is read as "no effect"',
+            _read(D="smaller than the margin"),
+            "D's interval reaches beyond the margin on both sides: the runs don't tell.",
+        ),
+        Mistake(
+            '"above zero" is read as "matters"',
+            _read(C="larger than the margin"),
+            "C's interval holds differences below 1 point as well: its size is open.",
+        ),
+        Mistake(
+            "B's zero is read as open",
+            _read(B="open"),
+            "B's 90 % interval lies within the margin: small is a result.",
+        ),
+        Mistake(
+            "the 5 % test decides all",
+            _read(A="above zero", B="open"),
+            "It asks for zero alone: compare the intervals with the margin as well.",
+        ),
+    ],
+)
