@@ -260,7 +260,9 @@ def _mean_of_means(truths: Maps, predictions: Maps, classes: int) -> float:
     return float(np.mean([set_iou([t], [p], classes) for t, p in pairs]))
 
 
-def _by_class(truths: Maps, predictions: Maps, classes: int, unknown: bool, never: float) -> float:
+def _by_class(
+    truths: Maps, predictions: Maps, classes: int, *, unknown: bool, never: float
+) -> float:
     """Article B's mean with or without unknown pixels, and what a class that never occurs gets."""
     rows = []
     for truth, prediction in zip(truths, predictions, strict=True):
@@ -361,12 +363,12 @@ ARTICLE_IOU = Exercise(
         ),
         Mistake(
             "unknown is left out",
-            lambda *case: _by_class(*case, unknown=False, never=-1),
+            lambda t, p, c: _by_class(t, p, c, unknown=False, never=-1),
             "What was predicted on unknown pixels stays in the union here.",
         ),
         Mistake(
             "a class that never occurs is left out",
-            lambda *case: _by_class(*case, unknown=True, never=np.nan),
+            lambda t, p, c: _by_class(t, p, c, unknown=True, never=np.nan),
             "A class that no image has enters the article's mean as -1.",
         ),
         Mistake(
