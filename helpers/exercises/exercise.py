@@ -8,6 +8,7 @@ import os
 import re
 import textwrap
 import warnings
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -46,6 +47,7 @@ class Answer:
     mistake: str | None
     hint: str
     details: str = field(default="", repr=False)
+    picture: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
         return f"{self.exercise}: {self._verdict()}. {self.hint}\n{self.details}".strip()
@@ -58,6 +60,8 @@ class Answer:
     def _repr_html_(self) -> str:
         mark = "\u2713" if self.right else "\u2026" if self.mistake == NOT_DONE else "\u2717"
         details = f"<pre>{escape(self.details)}</pre>" if self.details else ""
+        if self.picture:
+            details += f'<img alt="x, your answer and the right one" src="{self.picture}">'
         return (
             '<div style="border-left:4px solid currentColor;padding:0.2em 1em">'
             f"<b>{mark} {escape(self.exercise)}: {escape(self._verdict())}.</b> "
@@ -123,12 +127,15 @@ class Exercise:
         if not any(different):
             return Answer(self.name, True, None, "It does what the reference does.")
         first = different.index(True)
-        details = _beside(list(self.cases)[first], found[first], expected[first])
+        shown = (
+            _beside(list(self.cases)[first], found[first], expected[first]),
+            _drawn(found[first], expected[first]),
+        )
         for mistake in self.mistakes:
             made = (self._tried(mistake.made, case) for case in self.cases.values())
             if all(_same(*pair) for pair in zip(found, made, strict=True)):
-                return Answer(self.name, False, mistake.word, mistake.hint, details)
-        return Answer(self.name, False, "other", "The smallest case that differs:", details)
+                return Answer(self.name, False, mistake.word, mistake.hint, *shown)
+        return Answer(self.name, False, "other", "The smallest case that differs:", *shown)
 
     @property
     def solution(self) -> str:
@@ -168,6 +175,28 @@ def _beside(case: str, found: Found | None, expected: Found | None) -> str:
         if not _alike(*pair):
             lines += [f"{name}, yours:", _written(pair[0]), f"{name}, right:", _written(pair[1])]
     return "\n".join(lines)
+
+
+def _drawn(found: Found | None, expected: Found | None) -> str:
+    """The first channel of maps (N, C, H, W), yours beside the right one, as a PNG's data URI."""
+    yours, right = (_as_map((side or {}).get("answer")) for side in (found, expected))
+    if yours is None or right is None:
+        return ""
+    from ..figures.condition import signed_pictures
+    from ..figures.style import plt, png
+
+    figure = signed_pictures({"": {"yours": yours, "right": right}})
+    picture = png(figure)
+    plt.close(figure)
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
+
+
+def _as_map(value: Any) -> np.ndarray | None:
+    try:
+        array = _array(value)
+    except (TypeError, ValueError):
+        return None
+    return array[0, 0] if array.ndim == 4 and array.size else None
 
 
 def _written(value: Any) -> str:

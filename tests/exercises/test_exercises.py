@@ -92,6 +92,14 @@ def test_a_wrong_object_is_shown_with_its_smallest_case():
     assert "right" in answer.details
 
 
+def test_maps_that_differ_are_drawn():
+    (sum_,) = [m.made for m in exercises.frelu.mistakes if m.word == "a sum, not a maximum"]
+    answer = exercises.frelu(sum_)
+    assert answer.picture.startswith("data:image/png;base64,")
+    assert answer.picture in answer._repr_html_()
+    assert not exercises.mish(lambda x: x).picture
+
+
 def test_the_references_are_the_series_own():
     x = torch.linspace(-9, 9, 50)
     assert torch.allclose(exercises.mish.reference(x), F.mish(x), atol=1e-6)

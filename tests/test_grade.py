@@ -1,0 +1,64 @@
+"""Grading a class of five notebooks, each run by itself."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tools import grade, notebooks
+
+IMPORTS = "import torch\nfrom torch import nn\nfrom helpers import exercises as check"
+FRELU = """\
+class MyFReLU(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1{groups}, bias=False)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return {answer}
+
+check.frelu(MyFReLU)"""
+MAXIMUM = "torch.maximum(x, self.bn(self.conv(x)))"
+RIGHT = FRELU.format(groups=", groups=channels", answer=MAXIMUM)
+SIDE = "check.receptive_side(lambda layers, k: {})"
+STUB = "def mine(layers, k):\n    raise NotImplementedError\n\ncheck.receptive_side(mine)"
+CLASS = {
+    "anna": [RIGHT, SIDE.format("1 + layers * (k + 1)")],
+    "ben": [RIGHT, STUB],
+    "cleo": [FRELU.format(groups="", answer=MAXIMUM), SIDE.format("1 + 2 * layers")],
+    "dan": ["1 / 0", FRELU.format(groups=", groups=channels", answer="x + self.bn(self.conv(x))")],
+    "eva": [RIGHT, "while True: pass"],
+}
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    for name, sources in CLASS.items():
+        cells = [new_code_cell(source) for source in (IMPORTS, *sources)]
+        notebooks.write(new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
+    return tmp_path
+
+
+def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["grade", str(handed_in), "--seconds", "25"])
+    grade.main()
+    found = pd.read_csv(handed_in / "grades.csv", index_col="notebook").fillna("")
+    assert list(found) == ["right", "frelu", "receptive_side", "stopped"]
+    assert {name[:-6]: tuple(row) for name, *row in found.itertuples()} == {
+        "anna": (2, "right", "right", ""),
+        "ben": (1, "right", "not done yet", ""),
+        "cleo": (0, "one convolution over all channels", "the funnels are left out", ""),
+        "dan": (0, "a sum, not a maximum", "", ""),
+        "eva": (1, "right", "", "yes"),
+    }
+    assert "| anna.ipynb | 2 | right | right |" in (handed_in / "grades.md").read_text()
+    assert "anna.ipynb: 2 answers" in capsys.readouterr().out
+
+
+def test_a_folder_without_notebooks_is_named(tmp_path):
+    with pytest.raises(ValueError, match="holds no notebooks"):
+        grade.table(tmp_path, 1, 1)
