@@ -12,7 +12,7 @@ RUN = .venv/bin/python
 # Jupyter refuses to run as root unless told, and in a container everybody is root.
 CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test browser colab bench notebooks links figure results site setup plan clean
+.PHONY: help lab test browser colab bench notebooks links figure results site slides kit grade setup plan clean
 help:        ## list these commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
@@ -40,6 +40,15 @@ links: setup  ## write this repository's address into bootstrap cells and Colab 
 
 site: setup  ## the series as static pages with living labs, in build/site
 	$(RUN) tools/pages.py
+
+slides: setup  ## one HTML file of slides a notebook, with notes, in build/slides
+	$(RUN) tools/slides.py
+
+kit: setup   ## one archive for a day without a network: repository, data, wheels
+	$(RUN) tools/kit.py
+
+grade: setup  ## run a folder of handed-in notebooks: make grade ARGS=FOLDER
+	$(RUN) tools/grade.py $(ARGS)
 
 setup:       ## make or mend .venv, which every other command does first
 	@$(PYTHON) tools/setup_environment.py $(KEEP)

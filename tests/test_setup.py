@@ -54,15 +54,15 @@ def pip_alone(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path, pip_alone, monkeypatch):
     """An index of wheels and a requirements file; pip sees nothing else."""
-    wheel(tmp_path / "wheels", "torch", "2.13.0", needs="nvidia-tiny")
-    wheel(tmp_path / "wheels", "nvidia-tiny", "1.0")
-    wheel(tmp_path / "wheels", "pencil", "1.0")
-    wheel(tmp_path / "wheels", "pencil", "2.0")
+    wheel(tmp_path / "packages", "torch", "2.13.0", needs="nvidia-tiny")
+    wheel(tmp_path / "packages", "nvidia-tiny", "1.0")
+    wheel(tmp_path / "packages", "pencil", "1.0")
+    wheel(tmp_path / "packages", "pencil", "2.0")
     for name in [n for n in os.environ if n.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
     monkeypatch.delenv("TORCH_INDEX", raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "requirements.txt").write_text("pencil==1.0\n")
@@ -234,6 +234,15 @@ def test_the_cpu_index_comes_first(place, cpu_index, monkeypatch, capsys):
     assert installed(place) == {"torch": "2.13.0+cpu"}
 
 
+def test_wheels_beside_the_requirements_are_enough_without_a_network(place, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9")
+    (place / "packages").rename(place / "wheels")
+    set_up(place)
+    assert installed(place) == {"pencil": "1.0"}
+
+
 @linux_without_gpu
 def test_without_the_cpu_index_the_default_is_taken(place, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_INDEX", "http://127.0.0.1:9")
@@ -258,7 +267,7 @@ def test_cuda_without_a_gpu_fails_the_plan(place, monkeypatch, capsys):
 def test_with_a_driver_the_default_index_is_taken(monkeypatch):
     monkeypatch.setenv("TORCH_INDEX", "http://127.0.0.1:9")
     monkeypatch.setattr(setup_environment, "has_nvidia_driver", lambda: True)
-    assert setup_environment.index_options() == []
+    assert setup_environment.index_options(ROOT) == []
 
 
 def test_a_silent_index_costs_a_few_seconds():

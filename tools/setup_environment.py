@@ -80,11 +80,14 @@ def answers(index: str) -> bool:
     return replies == [200]
 
 
-def index_options() -> list:
-    """Options for pip: PyTorch's CPU index too, on a Linux without an NVIDIA driver.
+def index_options(folder: Path) -> list:
+    """Options for pip: the wheels in the folder alone, where `make kit` has put some.
 
-    Its wheels are versions such as 2.13.0+cpu, which pip prefers to the 2.13.0 of the default.
+    Else PyTorch's CPU index too, on a Linux without an NVIDIA driver: its wheels are versions such
+    as 2.13.0+cpu, which pip prefers to the 2.13.0 of the default.
     """
+    if (folder / "wheels").is_dir():
+        return ["--no-index", "--find-links", str(folder / "wheels")]
     index = os.environ.get("TORCH_INDEX", "")
     if not sys.platform.startswith("linux") or has_nvidia_driver():
         return []
@@ -99,7 +102,7 @@ def pip(venv: Path, requirements: Path, *options: str) -> None:
     log = venv / "install.log"
     command = [str(python_in(venv)), "-m", "pip", "install", "-r", str(requirements), *options]
     command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off"]
-    command += ["--retries=2", "--timeout=15", *index_options()]
+    command += ["--retries=2", "--timeout=15", *index_options(requirements.parent)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
