@@ -78,7 +78,7 @@ show(at);
 def slide_type(cell: NotebookNode, before: NotebookNode | None) -> str:
     """The tag of a cell by rule: slide, subslide, "-" (on the slide before), notes, or skip.
 
-    before: the last cell that is shown. Code stands with what is before it, unless that fills the slide.
+    before: the last cell that is shown. Code stands with what is before it, unless that is full.
     """
     if notebooks.is_bootstrap(cell) or not cell.source.strip():
         return "skip"
