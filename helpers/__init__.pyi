@@ -9,7 +9,12 @@ from . import (
     training as training,
     widgets as widgets,
 )
-from .datasets import load_cifar10 as load_cifar10, load_stanford as load_stanford
+from .datasets import (
+    load_cifar10 as load_cifar10,
+    load_classes as load_classes,
+    load_folder as load_folder,
+    load_stanford as load_stanford,
+)
 from .evaluation import (
     Interval as Interval,
     confusion_matrix as confusion_matrix,

@@ -3,6 +3,7 @@
 from . import cifar10, stanford
 from .cifar10 import Cifar10, Images, load_cifar10
 from .download import DownloadError
+from .folder import load_classes, load_folder
 from .prepared import DataError
 from .sources import STANDIN
 from .stanford import Scenes, Stanford, load_stanford

@@ -127,6 +127,11 @@ def per_image_iou(
             f"per_image_iou got {len(predictions)} predictions and {len(targets)} targets: "
             "pass one prediction for each target, and at least one"
         )
+    if not isinstance(targets, Sequence) and targets.ndim == 2:
+        raise ValueError(
+            f"per_image_iou takes maps (H, W), one for each image, and got a single one, "
+            f"{tuple(targets.shape)}: put it into a list"
+        )
     rows = [
         _image_iou(prediction, target, classes, image)
         for image, (prediction, target) in enumerate(zip(predictions, targets, strict=True))
@@ -177,6 +182,7 @@ def _checked(
             f"the prediction has shape {prediction.shape}, the target {target.shape}: "
             "enlarge the logits to the target's size before argmax"
         )
+    _check_not_one_hot(target, classes)
     if ignore_index == -1:
         _check_range(target, "target", -1, classes)
     else:
@@ -185,6 +191,15 @@ def _checked(
         target = np.where(known, target.astype(np.int64), -1)  # uint8 has no -1
     _check_range(prediction, "prediction", 0, classes)
     return prediction, target
+
+
+def _check_not_one_hot(target: np.ndarray, classes: int) -> None:
+    """Raise ValueError for zeros and ones that stand for classes along one axis."""
+    axes = [axis for axis, size in enumerate(target.shape) if size == classes]
+    if classes < 3 or target.ndim < 3 or not axes or not target.size or target.max() > 1:
+        return
+    if any((target.sum(axis) == 1).all() for axis in axes):
+        raise ValueError("the target is one-hot: pass labels, its argmax over the classes")
 
 
 def _integers(labels: Labels, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn import functional as F
 
 from . import fast_funnel
@@ -71,9 +72,13 @@ class FReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """max(x, T(x)): each pixel against its neighbourhood. Shape of `x`."""
-        _check_input(self, x, self.conv.in_channels)
-        if fast := self._fast_path(x):
-            return fast(self.conv, self.bn, x)
+        # Scripted or traced by fx, the six lines stand alone; the script's compiler needs two ifs.
+        if not torch.jit.is_scripting():  # noqa: SIM102
+            if not isinstance(x, Proxy):
+                _check_input(self, x, self.conv.in_channels)
+                fast = self._fast_path(x)
+                if fast is not None:
+                    return fast(self.conv, self.bn, x)
         return self.combine(x, self.condition(x).to(x.dtype))
 
     def combine(self, x: Tensor, condition: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,8 @@ class Recipe:
     that of "least_loss" or "best_score" on the validation part. patience: epochs without a lower
     training loss until training stops. threads: of the CPU; None leaves them as they are.
 
-    Raises ValueError, with the known ones, for another optimiser, schedule or keep.
+    Raises ValueError, with the known ones, for another optimiser, schedule or keep, and for numbers
+    that train nothing.
     """
 
     # The names of the fields stand in the recorded runs and in their hashes: they stay.
@@ -56,6 +58,11 @@ class Recipe:
         for name, known in _CHOICES.items():
             if (word := getattr(self, name)) not in known:
                 raise ValueError(f"No {name} is called '{word}'; known: {', '.join(known)}.")
+        for name in ("epochs", "batch"):
+            if not isinstance(number := getattr(self, name), int) or number < 1:
+                raise ValueError(f"{name} is {number}: give a whole number from 1 on.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate}: give a number above 0.")
 
 
 def tutorial_recipe(profile: Profile) -> Recipe:

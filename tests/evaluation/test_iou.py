@@ -340,3 +340,19 @@ def test_a_confusion_matrix_is_square(score):
 def test_labels_on_a_gpu():
     matrix = confusion_matrix(PREDICTION.cuda(), TARGET.cuda(), classes=2)
     assert matrix.tolist() == [[6, 0], [2, 6]]
+
+
+def test_one_hot_maps_are_refused():
+    labels = np.random.default_rng(0).integers(0, 3, (2, 8, 9))
+    for one_hot in (
+        np.eye(3, dtype=int)[labels],
+        np.eye(3, dtype=int)[labels].transpose(0, 3, 1, 2),
+    ):
+        with pytest.raises(ValueError, match="the target is one-hot: pass labels"):
+            confusion_matrix(one_hot, one_hot, 3)
+    assert confusion_matrix(labels % 2, labels % 2, 3).sum() == labels.size
+
+
+def test_a_single_map_is_no_list_of_maps():
+    with pytest.raises(ValueError, match=r"got a single one, \(8, 9\): put it into a list"):
+        per_image_iou(np.zeros((8, 9), int), np.zeros((8, 9), int), 3)

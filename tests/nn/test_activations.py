@@ -186,3 +186,11 @@ def test_arms_of_equal_depth_share_the_first_window():
 def test_misuse_says_what_was_wrong_and_what_to_do(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("made", [torch.jit.script, torch.fx.symbolic_trace])
+def test_scripted_and_traced_it_computes_the_same(made, training):
+    layer, x = FReLU(3).train(training), torch.randn(2, 3, 8, 8)
+    other = made(layer)
+    assert torch.allclose(other(x), layer(x), atol=1e-5)

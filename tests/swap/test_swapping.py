@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import threading
 from copy import deepcopy
@@ -618,3 +619,13 @@ def test_the_report_says_what_was_done():
 def test_turns_have_a_name_in_the_printed_network():
     assert "CallByCall" in repr(swapped(Shared(), example=SMALL))
     assert isinstance(swapped(Shared(), example=SMALL).act, CallByCall)
+
+
+def test_features_can_be_taken_from_a_swapped_network():
+    models = import_torchvision().models
+    feature_extraction = importlib.import_module("torchvision.models.feature_extraction")
+    network, image = models.resnet18(weights=None).eval(), torch.randn(1, 3, 64, 64)
+    swap_activation(network, "frelu", image)
+    features = feature_extraction.create_feature_extractor(network, {"layer1": "one"})(image)["one"]
+    stem = network.maxpool(network.relu(network.bn1(network.conv1(image))))
+    assert torch.allclose(features, network.layer1(stem), atol=1e-5)

@@ -218,6 +218,16 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_begins_again(tmp_path, c
     assert {one.name for one in tmp_path.iterdir()} == {"run.pt", "run.pt.damaged"}
 
 
+def test_a_flipped_byte_anywhere_in_a_checkpoint_is_noticed(tmp_path):
+    path = tmp_path / "run.pt"
+    fit(fresh_lenet(), toy_pictures(8), None, small_recipe(), checkpoint=path, progress=False)
+    content = path.read_bytes()
+    for place in range(len(content) // 40, len(content) * 3 // 4, len(content) // 20):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        with pytest.raises(ValueError, match=r"checkpoint run.pt is damaged"):
+            load_weights(fresh_lenet(), path)
+
+
 def test_a_missing_checkpoint_says_where_it_comes_from(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint net.pt.*notebook 04"):
         load_weights(LeNet(), tmp_path / "net.pt")
@@ -468,3 +478,18 @@ def test_the_time_left_is_said_once_where_it_is_over_a_minute(capsys, monkeypatc
     assert run(1.0, epochs=76).count("about 13 more minutes") == 1
     assert run(20.0, epochs=4).count("about 21 more minutes") == 1  # by the pace of one slow step
     assert "minutes" not in run(1.0, epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"epochs": 1.5}, "epochs is 1.5: give a whole number"),
+        ({"batch": 0}, "batch is 0: give a whole number from 1"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001: give a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+    ],
+)
+def test_a_recipe_that_trains_nothing_is_refused(wrong, message):
+    asked = {"epochs": 1, "batch": 4, "optimiser": "sgd", "learning_rate": 0.1} | wrong
+    with pytest.raises(ValueError, match=message):
+        Recipe(**asked)
