@@ -6,6 +6,8 @@ from .deployment import (
     CHANNELS as channels_by_relu,
     COST as funnel_cost,
     FOLD as fold_batch_norm,
+    FOLDED as folded_frelu,
+    GAINS as gains,
     SMALL_MAPS as small_maps,
 )
 from .exercise import Answer, Exercise, Mistake
@@ -22,12 +24,14 @@ from .scores import (
     CONFUSION as confusion_matrix,
     IOU as iou,
     LEVEL as unet_level,
+    RESIZE as resize_labels,
     SET_IOU as set_iou,
 )
 from .statistics import (
     READING as read_intervals,
     SIGN_FLIP as sign_flip,
     STANDARD_ERROR as standard_error,
+    WORDS as in_words,
 )
 
 EXERCISES = {one.name: one for one in list(globals().values()) if isinstance(one, Exercise)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .exercise import Exercise, Found, Mistake
 from .funnel import filled, image
@@ -268,6 +270,115 @@ SMALL_MAPS = Exercise(
             "the large ones",
             lambda shapes, rows: [p for p, s in shapes.items() if s[2] >= rows],
             "Those are the large maps: the small ones are to be skipped.",
+        ),
+    ],
+)
+
+
+# --- the folded funnel at work ----------------------------------------------------------------
+
+
+def folded_frelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """max(x, T(x)) with BatchNorm folded: T is one depthwise convolution with a bias."""
+    half = weight.shape[-1] // 2
+    return torch.maximum(x, F.conv2d(x, weight, bias, padding=half, groups=x.shape[1]))
+
+
+def _folded_case(channels: int, side: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    weight, bias = image(channels, 1, k, k) / k, image(channels) / 3
+    return image(2, channels, side, side + 1), weight, bias
+
+
+FOLDED = Exercise(
+    "folded_frelu",
+    "07",
+    10,
+    "medium",
+    "A FReLU for inference: BatchNorm is folded into `weight` (C, 1, k, k) and `bias` (C,). "
+    "Compute max(x, T(x)) with one call of F.conv2d.",
+    "def my_folded_frelu(x, weight, bias):\n    raise NotImplementedError",
+    folded_frelu,
+    {
+        "one channel, 3x3": _folded_case(1, 3, 3),
+        "four channels, 3x3": _folded_case(4, 5, 3),
+        "three channels, 5x5": _folded_case(3, 6, 5),
+    },
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "the bias is left out",
+            lambda x, w, b: folded_frelu(x, w, torch.zeros_like(b)),
+            "Folding put BatchNorm's shift into the bias: hand it on.",
+        ),
+        Mistake(
+            "padding 1 for every window",
+            lambda x, w, b: torch.maximum(x, F.conv2d(x, w, b, padding=1, groups=x.shape[1])),
+            "A window of k x k needs padding k // 2.",
+        ),
+        Mistake(
+            "no padding",
+            lambda x, w, b: torch.maximum(x, F.conv2d(x, w, b, groups=x.shape[1])),
+            "T(x) shrinks: padding=k // 2 keeps its size.",
+        ),
+        Mistake(
+            "no groups",
+            lambda x, w, b: torch.maximum(x, F.conv2d(x, w, b, padding=w.shape[-1] // 2)),
+            "The convolution is depthwise: groups is the number of channels.",
+        ),
+        Mistake(
+            "ReLU at the end",
+            lambda x, w, b: torch.relu(folded_frelu(x, w, b)),
+            "FReLU's answer may be negative: no ReLU behind it.",
+        ),
+    ],
+)
+
+
+# --- what a swap gained -----------------------------------------------------------------------
+
+
+def gains(scores: Sequence[float], reference: Sequence[float]) -> tuple[float, int]:
+    """Mean gain in points and number of seeds that gained; scores are shares, seed by seed."""
+    differences = [100 * (ours - theirs) for ours, theirs in zip(scores, reference, strict=True)]
+    return sum(differences) / len(differences), sum(one > 0 for one in differences)
+
+
+GAINS = Exercise(
+    "gains",
+    "08",
+    5,
+    "easy",
+    "scores[i] and reference[i] are accuracies (0 to 1) of one seed, with and without the swap. "
+    "Return the mean gain in points, and with how many seeds the swap was better.",
+    "def my_gains(scores, reference):\n    raise NotImplementedError",
+    gains,
+    {
+        "two seeds": ([0.5, 0.7], [0.495, 0.72]),
+        "three seeds, all better": ([0.6, 0.4, 0.5], [0.5, 0.39, 0.3]),
+        "three seeds, a tie": ([0.5, 0.75, 0.25], [0.5, 0.5, 0.5]),
+        "four seeds": ([0.61, 0.58, 0.64, 0.6], [0.6, 0.62, 0.63, 0.55]),
+    },
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "in shares",
+            lambda s, r: (gains(s, r)[0] / 100, gains(s, r)[1]),
+            "Points are hundredths: times 100.",
+        ),
+        Mistake(
+            "the other way round",
+            lambda s, r: gains(r, s),
+            "The gain is the swap's score minus the reference's.",
+        ),
+        Mistake(
+            "the pairs are lost",
+            lambda s, r: gains(sorted(s), sorted(r)),
+            "Compare seed by seed: sorting tears the pairs apart.",
+        ),
+        Mistake(
+            "a tie counts as better",
+            lambda s, r: (gains(s, r)[0], sum(a >= b for a, b in zip(s, r, strict=True))),
+            "Equal is not better.",
         ),
     ],
 )

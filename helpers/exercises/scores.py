@@ -378,3 +378,58 @@ ARTICLE_IOU = Exercise(
         ),
     ],
 )
+
+
+# --- labels at another size -------------------------------------------------------------------
+
+
+def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Each new pixel takes the label under its centre."""
+    rows = (2 * np.arange(height) + 1) * labels.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * labels.shape[1] // (2 * width)
+    return labels[rows[:, None], columns]
+
+
+def _corners(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    rows = np.arange(height) * labels.shape[0] // height
+    return labels[rows[:, None], np.arange(width) * labels.shape[1] // width]
+
+
+def _averaged(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    tensor = torch.from_numpy(labels).float()[None, None]
+    return F.interpolate(tensor, (height, width), mode="bilinear")[0, 0].round().numpy()
+
+
+RESIZE = Exercise(
+    "resize_labels",
+    "05",
+    10,
+    "medium",
+    "Bring a label map (H, W) to another size, (height, width), by nearest neighbour: each new "
+    "pixel takes the label under its centre.",
+    "def my_resize_labels(labels, height, width):\n    raise NotImplementedError",
+    resize_labels,
+    {
+        "2x2 to 4x6": (np.array([[0, 5], [7, 2]]), 4, 6),
+        "6x9 to 2x3": (np.arange(54).reshape(6, 9) % 8, 2, 3),
+        "5x7 to 3x10": (np.arange(35).reshape(5, 7) % 6, 3, 10),
+    },
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "labels are averaged",
+            _averaged,
+            "Half-way between class 0 and class 4 is class 2: labels must not be averaged.",
+        ),
+        Mistake(
+            "the corner, not the centre",
+            _corners,
+            "You take the label under the pixel's corner: the map moves by half a pixel.",
+        ),
+        Mistake(
+            "height and width exchanged",
+            lambda labels, height, width: resize_labels(labels, width, height),
+            "Arrays are (height, width): rows first.",
+        ),
+    ],
+)

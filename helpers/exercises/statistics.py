@@ -201,3 +201,85 @@ READING = Exercise(
         ),
     ],
 )
+
+
+# --- the words for an interval ----------------------------------------------------------------
+
+Span = tuple[float, float]
+
+
+def in_words(wide: Span, narrow: Span, margin: float) -> str:
+    """What a 95 % interval and a 90 % interval allow to say, by the rules of notebook 06."""
+    if wide[0] > margin or wide[1] < -margin:
+        return "larger than the margin"
+    if -margin < narrow[0] and narrow[1] < margin:
+        return "smaller than the margin"
+    if wide[0] > 0 or wide[1] < 0:
+        return "size open"
+    return "open"
+
+
+def _one_side(wide: Span, narrow: Span, margin: float) -> str:
+    if wide[0] > margin:
+        return "larger than the margin"
+    if narrow[1] < margin:
+        return "smaller than the margin"
+    return "size open" if wide[0] > 0 else "open"
+
+
+def _zero_first(wide: Span, narrow: Span, margin: float) -> str:
+    if wide[0] <= 0 <= wide[1]:
+        return "open"
+    return in_words(wide, narrow, margin)
+
+
+WORDS = Exercise(
+    "in_words",
+    "06",
+    10,
+    "medium",
+    "Write notebook 06's rules: from a 95 % interval (low, high), a 90 % interval and a margin, "
+    'return "larger than the margin", "smaller than the margin", "size open" (zero is excluded '
+    'alone) or "open".',
+    "def my_words(wide, narrow, margin):\n    raise NotImplementedError",
+    in_words,
+    {
+        f"95 %: {wide}, 90 %: {narrow}, margin {margin}": (wide, narrow, margin)
+        for wide, narrow, margin in (
+            ((2.0, 4.0), (2.2, 3.8), 1),
+            ((-0.5, 0.9), (-0.4, 0.8), 1),
+            ((0.2, 1.6), (0.3, 1.5), 1),
+            ((-2.0, 2.5), (-1.7, 2.2), 1),
+            ((-4.0, -2.0), (-3.8, -2.2), 1),
+            ((-1.6, -0.2), (-1.5, -0.3), 1),
+            ((-2.5, 0.4), (-2.2, 0.2), 1),
+            ((-1.1, 0.3), (-0.9, 0.1), 1),
+            ((0.1, 1.1), (0.2, 0.9), 1),
+            ((0.5, 2.5), (0.7, 2.3), 2),
+            ((1.0, 3.0), (1.2, 2.8), 1),
+            ((-3.0, -1.0), (-2.8, -1.2), 1),
+            ((-1.0, 1.0), (-1.0, 0.9), 1),
+            ((-0.9, 1.0), (-0.8, 1.0), 1),
+            ((0.0, 1.4), (0.1, 1.3), 1),
+            ((-1.4, 0.0), (-1.3, -0.1), 1),
+        )
+    },
+    lambda mine, case: {"answer": mine(*case)},
+    [
+        Mistake(
+            "the negative side is forgotten",
+            _one_side,
+            "A difference may be below zero: compare with -margin as well.",
+        ),
+        Mistake(
+            "zero decides first",
+            _zero_first,
+            "An interval around zero may still be smaller than the margin: that is a result.",
+        ),
+        Mistake(
+            "95 % for all",
+            lambda wide, narrow, margin: in_words(wide, wide, margin),
+            "Smaller than the margin is judged by the 90 % interval: two one-sided tests at 5 %.",
+        ),
+    ],
+)

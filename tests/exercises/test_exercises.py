@@ -123,7 +123,7 @@ def test_the_references_are_the_series_own():
 def test_each_notebook_has_its_exercises_and_they_take_their_time():
     for number in range(1, 9):
         of_notebook = [one for one in EXERCISES.values() if one.notebook == f"{number:02d}"]
-        assert 2 <= len(of_notebook) <= 6
+        assert 3 <= len(of_notebook) <= 6
         assert all(1 <= one.minutes <= 20 for one in of_notebook)
         assert {one.difficulty for one in of_notebook} <= {"easy", "medium", "hard"}
 
@@ -222,11 +222,13 @@ EQUAL: dict[str, tuple[str, ...]] = {
     "channels_by_relu": ("inputs[-1]",),
     "fold_batch_norm": ("conv.bias == None",),
     "frelu": ("padding=k // 3", "padding=k - 2", "torch.maximum(self.bn(self.conv(x)), x)"),
+    "folded_frelu": ("weight.shape[-2]", "groups=x.shape[1]), x)"),
     "pixel": ("max((window * patch).sum().item(), x[row, column].item())",),
     "bisection": ("slope(middle) <= 0",),
     "article_iou": (ORDER, "np.maximum(union, 0)", "union != 0", "strict=False"),
     "iou": (ORDER, "np.maximum(union, 0)", "union != 0"),
     "set_iou": ("strict=False",),
+    "gains": ("strict=False",),
     "sign_flip": ("np.subtract(others, values)", "np.mean(sums > abs"),
 }
 """What is in a mutant's changed line where it computes the same."""
