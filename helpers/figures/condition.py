@@ -163,7 +163,7 @@ def compare_windows(
     x: (H, W); windows: {name: (k, k)}; conditions: {name: (H, W)}, the same names.
     Introduced in notebook 02.
     """
-    shape: Look = {"figsize": (2.3 * len(windows), 6.3), "height_ratios": [0.62, 1, 1]}
+    shape: Look = {"figsize": (2.75 * len(windows), 8.2), "height_ratios": [1, 1, 1]}
     figure, axes = new_figure(3, len(windows), squeeze=False, **shape)
     for (top, middle, bottom), (name, window) in zip(axes.T, windows.items(), strict=True):
         condition = conditions[name]
@@ -237,7 +237,7 @@ def _number_grid(ax: Axes, values: Array, limit: float) -> None:
     signed_picture(ax, values, limit)
     ax.spines[:].set_visible(True)
     light = signed_rgb(values, limit) @ (0.299, 0.587, 0.114) > 120
-    size = 11 if max(values.shape) <= 3 else 8
+    size = 11 if max(values.shape) <= 3 else 10
     for (row, column), value in np.ndenumerate(values):
         text = f"{value:.2f}".replace("-0.00", "0.00")
         ink = "black" if light[row, column] else "white"
