@@ -59,7 +59,11 @@ class Answer:
 
     def _repr_html_(self) -> str:
         mark = "\u2713" if self.right else "\u2026" if self.mistake == NOT_DONE else "\u2717"
-        details = f"<pre>{escape(self.details)}</pre>" if self.details else ""
+        details = (
+            f'<pre style="font-family:monospace">{escape(self.details)}</pre>'
+            if self.details
+            else ""
+        )
         if self.picture:
             details += f'<img alt="x, your answer and the right one" src="{self.picture}">'
         return (
@@ -168,13 +172,13 @@ def _array(value: Any) -> np.ndarray:
 
 
 def _beside(case: str, found: Found | None, expected: Found | None) -> str:
-    """The case's name, and of each differing value yours above the right one."""
-    lines = [f"case: {case}"]
+    """The case's name, and of the first value that differs yours above the right one."""
     for name in {**(expected or {}), **(found or {})}:
-        pair = [(side or {}).get(name, "nothing") for side in (found, expected)]
-        if not _alike(*pair):
-            lines += [f"{name}, yours:", _written(pair[0]), f"{name}, right:", _written(pair[1])]
-    return "\n".join(lines)
+        ours, right = ((side or {}).get(name, "nothing") for side in (found, expected))
+        if not _alike(ours, right):
+            pair = f"{name}, yours:\n{_written(ours)}\n{name}, right:\n{_written(right)}"
+            return f"case: {case}\n{pair}"
+    return f"case: {case}"
 
 
 def _drawn(found: Found | None, expected: Found | None) -> str:
