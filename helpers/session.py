@@ -312,7 +312,7 @@ def start(notebook: str, seed: int = 0) -> Session:
     print(_computing(MINUTES[notebook], session))
     version = torch.__version__.split("+")[0]
     print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {version}.")
-    if hint := _machine_hint():
+    if hint := _machine_hint(MINUTES[notebook]):
         print(hint)
     return session
 
@@ -431,10 +431,13 @@ def _device_line(device: torch.device) -> str:
     return f"the CPU, {torch.get_num_threads()} threads"
 
 
-def _machine_hint() -> str | None:
+def _machine_hint(row: Minutes) -> str | None:
     """A hint about the machine, when there is one that saves the reader time."""
-    if "google.colab" in sys.modules and not torch.cuda.is_available():
-        return "Colab without a GPU: Runtime > Change runtime type > T4 GPU makes training faster."
+    if "google.colab" in sys.modules and row.work == "unet" and not torch.cuda.is_available():
+        return (
+            "Colab without a GPU: Runtime > Change runtime type > T4 GPU saves most of these "
+            "minutes, nearly all of which are training."
+        )
     if (
         platform.system() == "Linux"
         and Path("/dev/nvidia0").exists()

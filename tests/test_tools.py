@@ -166,6 +166,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "helpers").mkdir()
     (tmp_path / "helpers" / "__init__.py").write_text(HELPERS)
     (tmp_path / "helpers" / "session.py").touch()
+    shutil.copy(notebooks.ROOT / "pyproject.toml", tmp_path)
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
     monkeypatch.setenv("FUNNEL_PROFILE", "ci")  # executing sets it to class
     return tmp_path
@@ -218,7 +219,7 @@ def test_a_failing_notebook_is_not_stored(folder):
 def remote(folder):
     """A bare repository beside a lone folder, as a reader on Colab has it."""
     git = ["git", "-c", "user.name=t", "-c", "user.email=t", "-C", str(folder)]
-    for command in (["init", "-q"], ["add", "helpers"], ["commit", "-qm", "one"]):
+    for command in (["init", "-q"], ["add", "helpers", "pyproject.toml"], ["commit", "-qm", "one"]):
         subprocess.run([*git, *command], check=True)
     bare = folder.parent / f"{folder.name}.git"
     subprocess.run(["git", "clone", "-q", "--bare", str(folder), str(bare)], check=True)
@@ -229,7 +230,7 @@ def bootstrap(
     place: Path, url: str, before: str = "", path: str = ""
 ) -> subprocess.CompletedProcess:
     """Run the cell in `place` by itself, after the code `before`, with PYTHONPATH `path`."""
-    cell = re.sub(r'URL = ".*"', f'URL = "{url}"', notebooks.bootstrap_source("01_a"))
+    cell = notebooks.bootstrap_source("01_a").replace(notebooks.address(), url)
     place.mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-c", f"{before}\n{cell}\nprint('from', root)"],
@@ -254,16 +255,44 @@ def test_a_lone_notebook_clones_once(remote, tmp_path_factory):
     assert again.stdout == done.stdout, again.stderr
 
 
-@pytest.mark.parametrize("url", ["file:///nowhere.git", "http://127.0.0.1:9/funnel-series"])
-def test_no_network_is_said_clearly(url, tmp_path):
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("file:///nowhere.git", "there is no such repository"),
+        ("http://127.0.0.1:9/funnel-series", r"is there a network\?"),
+    ],
+)
+def test_no_repository_and_no_network_are_told_apart(url, why, tmp_path):
     failed = bootstrap(tmp_path / "lone", url)
-    assert f"RuntimeError: git could not fetch {url}" in failed.stderr
+    assert re.search(f"RuntimeError: git could not fetch {url}: {why}", failed.stderr)
     assert not (tmp_path / "lone" / "funnel-series").exists()
 
 
 def test_no_git_is_said_clearly(tmp_path):
     failed = bootstrap(tmp_path / "lone", "file:///x", before="import os; os.environ['PATH'] = ''")
-    assert "RuntimeError: git could not fetch" in failed.stderr
+    where = tmp_path / "lone" / "funnel-series"
+    assert f"RuntimeError: git is not installed: unpack file:///x as {where}" in failed.stderr
+
+
+def test_half_a_clone_is_named(tmp_path):
+    half = tmp_path / "lone" / "funnel-series"
+    (half / "helpers").mkdir(parents=True)
+    failed = bootstrap(tmp_path / "lone", "file:///nowhere")
+    assert f"RuntimeError: {half} is half a copy: delete this folder" in failed.stderr
+
+
+def test_an_older_copy_is_named(folder):
+    project = folder / "pyproject.toml"
+    project.write_text(re.sub('version = ".*?"', 'version = "0.0.9"', project.read_text(), count=1))
+    failed = bootstrap(folder / "notebooks", "file:///nowhere")
+    assert f"RuntimeError: {folder} is version 0.0.9, this notebook" in failed.stderr
+
+
+def test_in_a_colab_only_the_notebook_is_there(remote, tmp_path_factory):
+    content = tmp_path_factory.mktemp("content")
+    before = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
+    done = bootstrap(content, remote, before=before)
+    assert done.stdout == f"from {content / 'funnel-series'}\n", done.stderr
 
 
 @pytest.mark.parametrize("before", ["", "import helpers.figures"])
@@ -279,7 +308,7 @@ def test_another_package_of_that_name_is_named_and_passed_over(folder, tmp_path_
 
 
 def test_the_cell_is_short_enough_to_be_read():
-    assert len(notebooks.bootstrap_source("01_a").splitlines()) <= 28
+    assert len(notebooks.bootstrap_source("01_a").splitlines()) <= 34
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import tempfile
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import nbclient
 import nbformat
@@ -32,10 +33,14 @@ print(json.dumps({"profile": session.profile.name, "data": sorted(_sources)}))
 """
 
 
+def project() -> dict[str, Any]:
+    """What pyproject.toml says, the only place where address and version stand."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
 def address() -> str:
-    """The repository's address, from pyproject.toml, the only place where it stands."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["urls"]["Repository"]
+    """The repository's address."""
+    return project()["urls"]["Repository"]
 
 
 GITHUB = re.compile(
@@ -104,7 +109,8 @@ def is_stale(notebook: NotebookNode) -> bool:
 def bootstrap_source(name: str) -> str:
     """The source of the first code cell of the notebook `name`."""
     template = (ROOT / "tools" / "bootstrap_cell.py").read_text(encoding="utf-8").rstrip()
-    return template.replace("REPOSITORY", address()).replace("NOTEBOOK", name)
+    filled = template.replace("REPOSITORY", address()).replace("NUMBER", project()["version"])
+    return filled.replace("NOTEBOOK", name)
 
 
 def put_bootstrap(notebook: NotebookNode, name: str) -> None:
