@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -192,12 +193,14 @@ RECORDED_SECONDS = {"unet": 0.0083, "lenet": 0.00092}
 class Minutes:
     """How long a notebook computes on RECORDED_MACHINE, by profile.
 
-    work: the piece of work that it is scaled by; longest: where more than half of it goes.
+    work: the piece of work that it is scaled by; longest: where more than half of it goes;
+    on_gpu: whether a GPU takes that half over. LeNet's batches of 4 are too small for one.
     """
 
     by_profile: dict[str, float]
     work: str = "lenet"
     longest: str = ""
+    on_gpu: bool = False
 
 
 # Trainings of more than 5 minutes were timed over a few epochs and scaled up; those of the full
@@ -207,14 +210,16 @@ MINUTES = {
     "02_funnel_condition": Minutes({"ci": 0.15, "class": 0.2, "full": 0.2}),
     "03_cifar10_lenet_swap": Minutes({"ci": 0.3, "class": 2.4, "full": 2.4}, longest="section 4"),
     "04_unet_stanford_background": Minutes(
-        {"ci": 0.2, "class": 7, "full": 190}, "unet", "section 7"
+        {"ci": 0.2, "class": 7, "full": 190}, "unet", "section 7", on_gpu=True
     ),
     "05_iou_evaluation": Minutes(
-        {"ci": 0.2, "class": 7.5, "full": 190}, "unet", "sections 2 and 8"
+        {"ci": 0.2, "class": 7.5, "full": 190}, "unet", "sections 2 and 8", on_gpu=True
     ),
     "06_is_it_the_funnel": Minutes({"ci": 0.2, "class": 0.2, "full": 0.2}),
     "07_cost_of_a_funnel": Minutes({"ci": 0.15, "class": 1, "full": 2.5}),
-    "08_in_your_network": Minutes({"ci": 0.3, "class": 8, "full": 400}, longest="section 5"),
+    "08_in_your_network": Minutes(
+        {"ci": 0.3, "class": 8, "full": 400}, longest="section 5", on_gpu=True
+    ),
 }
 
 
@@ -309,25 +314,30 @@ def start(notebook: str, seed: int = 0) -> Session:
         )
     session = Session(current_profile(), best_device(), seed, data_directory())
     print(f"Profile '{session.profile.name}': {session.profile.describes}.")
-    print(_computing(MINUTES[notebook], session))
-    version = torch.__version__.split("+")[0]
-    print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {version}.")
-    if hint := _machine_hint(MINUTES[notebook]):
-        print(hint)
+    minutes, where = _minutes(MINUTES[notebook], session)
+    print(_computing(MINUTES[notebook], minutes, where))
+    number = torch.__version__.split("+")[0]
+    print(f"Device: {_device_line(session.device)}. Seed {seed}. torch {number}.")
+    for hint in (_gpu_hint(MINUTES[notebook], minutes), _widgets_hint()):
+        if hint:
+            print(hint)
     return session
 
 
-def _computing(row: Minutes, session: Session) -> str:
-    """How long this notebook computes: here if the CPU does it, else on the recorded machine.
+def _minutes(row: Minutes, session: Session) -> tuple[float, str]:
+    """How long this notebook computes, and where: here if the CPU does it, else where recorded.
 
     In ci nothing is measured, so that a run takes no time for it.
     """
-    minutes, where = row.by_profile[session.profile.name], f"Without a GPU, on {RECORDED_MACHINE},"
-    if session.device.type == "cpu" and session.profile.name != "ci":
-        if times := slowness().get(row.work):
-            minutes, where = minutes * times, "On this machine"
-        else:
-            where = f"This machine is too busy or too slow to be measured; on {RECORDED_MACHINE}"
+    minutes, recorded = row.by_profile[session.profile.name], f"on {RECORDED_MACHINE}"
+    if session.device.type != "cpu" or session.profile.name == "ci":
+        return minutes, f"Without a GPU, {recorded},"
+    if times := slowness().get(row.work):
+        return minutes * times, "On this machine"
+    return minutes, f"This machine is too busy or too slow to be measured; {recorded}"
+
+
+def _computing(row: Minutes, minutes: float, where: str) -> str:
     most = f"; most of it in {row.longest}" if row.longest and minutes >= 1 else ""
     return f"{where} this notebook computes for about {_duration(minutes)}{most}."
 
@@ -431,17 +441,35 @@ def _device_line(device: torch.device) -> str:
     return f"the CPU, {torch.get_num_threads()} threads"
 
 
-def _machine_hint(row: Minutes) -> str | None:
-    """A hint about the machine, when there is one that saves the reader time."""
-    if "google.colab" in sys.modules and row.work == "unet" and not torch.cuda.is_available():
-        return (
-            "Colab without a GPU: Runtime > Change runtime type > T4 GPU saves most of these "
-            "minutes, nearly all of which are training."
-        )
-    if (
-        platform.system() == "Linux"
-        and Path("/dev/nvidia0").exists()
-        and not torch.cuda.is_available()
-    ):
-        return "There is an NVIDIA GPU, but this torch can't use it: see 'GPU' in site/running.md."
-    return None
+def _gpu_hint(row: Minutes, minutes: float) -> str | None:
+    """How to have a GPU, where that saves the reader minutes of training."""
+    if torch.cuda.is_available() or not row.on_gpu or minutes < 1:
+        return None
+    if _on_colab():
+        way = "choose Runtime > Change runtime type > T4 GPU, and begin anew"
+    elif _on_kaggle():
+        way = "choose Settings > Accelerator > GPU T4 x2, and begin anew"
+    elif platform.system() == "Linux" and Path("/dev/nvidia0").exists():
+        way = "there is one that this torch can't use, see 'GPU' in site/running.md"
+    else:
+        return None
+    return f"A GPU would save most of these {_duration(minutes)}: {way}."
+
+
+def _widgets_hint() -> str | None:
+    """Which ipywidgets JupyterLab 4 needs, where an older one is installed and Colab is not."""
+    number = version("ipywidgets")
+    if int(number.partition(".")[0]) >= 8 or _on_colab() or _on_kaggle():
+        return None
+    return (
+        f"JupyterLab 4 shows no widget of ipywidgets {number}: it needs ipywidgets 8 with "
+        "jupyterlab_widgets 3 (pip install 'ipywidgets>=8', then restart JupyterLab)."
+    )
+
+
+def _on_colab() -> bool:
+    return "google.colab" in sys.modules
+
+
+def _on_kaggle() -> bool:
+    return "KAGGLE_KERNEL_RUN_TYPE" in os.environ

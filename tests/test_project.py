@@ -299,6 +299,11 @@ def test_every_variable_and_profile_is_explained():
         assert f"| `{profile}` |" in RUNNING
 
 
+def test_the_version_to_cite_is_the_project_s():
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {notebooks.project()['version']}\n" in cited
+
+
 def test_the_address_stands_in_pyproject_alone():
     address = notebooks.address()
     for path in ("Makefile", "CITATION.cff", "CONTRIBUTING.md", "requirements.txt"):

@@ -180,13 +180,68 @@ def test_streams_are_separate_and_repeatable():
     assert len({tuple(draw(s, n)) for s in (0, 1) for n in ("order/0", "order/1", "conv1")}) == 6
 
 
-def test_colab_without_a_gpu_gets_a_hint(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "google.colab", sys)
+# --- hints --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def said(monkeypatch, capsys):
+    """What `start` says of a notebook, in the class profile on a CPU like the recorded one."""
+    monkeypatch.setenv("FUNNEL_PROFILE", "class")
+    monkeypatch.setenv("FUNNEL_DEVICE", "cpu")
+    monkeypatch.setattr(session, "slowness", lambda: {"unet": 2, "lenet": 2})
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    start("01_activation_functions")
-    assert "Change runtime type" not in capsys.readouterr().out  # it would save nothing
-    start("04_unet_stanford_background")
-    assert "T4 GPU saves most of these minutes" in capsys.readouterr().out
+
+    def say(notebook: str) -> str:
+        start(notebook)
+        return capsys.readouterr().out
+
+    return say
+
+
+@pytest.fixture
+def on_colab(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+
+
+@pytest.mark.parametrize("name", MINUTES)
+def test_colab_is_sent_to_a_gpu_where_that_saves_minutes(said, on_colab, name):
+    """Pointwise functions, LeNet's batches of 4 and recorded runs gain nothing by it."""
+    gains = name[:2] in ("04", "05", "08")
+    minutes = session._duration(2 * MINUTES[name].by_profile["class"])
+    hint = f"A GPU would save most of these {minutes}: choose Runtime > Change runtime type > T4"
+    assert (hint in said(name)) == gains
+    assert ("GPU" in said(name)) == gains
+
+
+def test_kaggle_has_a_menu_of_its_own(said, monkeypatch):
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    assert "Settings > Accelerator > GPU" in said("04_unet_stanford_background")
+
+
+def test_a_machine_that_can_have_no_gpu_gets_no_advice(said, monkeypatch):
+    monkeypatch.setattr(session.platform, "system", lambda: "Darwin")
+    assert "would save" not in said("04_unet_stanford_background")
+
+
+def test_where_a_gpu_is_there_or_seconds_are_spent_no_advice_is_given(said, on_colab, monkeypatch):
+    name = "04_unet_stanford_background"
+    monkeypatch.setenv("FUNNEL_PROFILE", "ci")
+    assert "would save" not in said(name)
+    monkeypatch.setenv("FUNNEL_PROFILE", "class")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert "would save" not in said(name)
+
+
+@pytest.mark.parametrize(("number", "told"), [("7.7.1", True), ("8.1.0", False)])
+def test_the_widgets_that_jupyterlab_needs_are_named(said, monkeypatch, number, told):
+    monkeypatch.setattr(session, "version", lambda _: number)
+    hint = f"JupyterLab 4 shows no widget of ipywidgets {number}: it needs ipywidgets 8"
+    assert (hint in said("01_activation_functions")) == told
+
+
+def test_colab_shows_its_own_ipywidgets(said, on_colab, monkeypatch):
+    monkeypatch.setattr(session, "version", lambda _: "7.7.1")
+    assert "ipywidgets" not in said("01_activation_functions")
 
 
 def test_importing_helpers_is_quick_and_leaves_torchvision_alone():

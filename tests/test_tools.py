@@ -1,14 +1,12 @@
-"""The tools for notebooks: staleness, links, cleaning; and the bootstrap cell, run for real."""
+"""The tools for notebooks: staleness, links, cleaning."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -212,103 +210,7 @@ def test_a_failing_notebook_is_not_stored(folder):
     assert path.read_bytes() == before
 
 
-# --- the bootstrap cell -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def remote(folder):
-    """A bare repository beside a lone folder, as a reader on Colab has it."""
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t", "-C", str(folder)]
-    for command in (["init", "-q"], ["add", "helpers", "pyproject.toml"], ["commit", "-qm", "one"]):
-        subprocess.run([*git, *command], check=True)
-    bare = folder.parent / f"{folder.name}.git"
-    subprocess.run(["git", "clone", "-q", "--bare", str(folder), str(bare)], check=True)
-    return bare.as_uri()
-
-
-def bootstrap(
-    place: Path, url: str, before: str = "", path: str = ""
-) -> subprocess.CompletedProcess:
-    """Run the cell in `place` by itself, after the code `before`, with PYTHONPATH `path`."""
-    cell = notebooks.bootstrap_source("01_a").replace(notebooks.address(), url)
-    place.mkdir(exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-c", f"{before}\n{cell}\nprint('from', root)"],
-        cwd=place,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-def test_in_the_repository_there_is_nothing_to_do(folder):
-    done = bootstrap(folder / "notebooks", "file:///nowhere")
-    assert done.stdout == f"from {folder}\n", done.stderr
-
-
-def test_a_lone_notebook_clones_once(remote, tmp_path_factory):
-    lone = tmp_path_factory.mktemp("lone")
-    done = bootstrap(lone, remote)
-    assert done.stdout == f"from {lone / 'funnel-series'}\n", done.stderr
-    again = bootstrap(lone, "file:///nowhere")
-    assert again.stdout == done.stdout, again.stderr
-
-
-@pytest.mark.parametrize(
-    ("url", "why"),
-    [
-        ("file:///nowhere.git", "there is no such repository"),
-        ("http://127.0.0.1:9/funnel-series", r"is there a network\?"),
-    ],
-)
-def test_no_repository_and_no_network_are_told_apart(url, why, tmp_path):
-    failed = bootstrap(tmp_path / "lone", url)
-    assert re.search(f"RuntimeError: git could not fetch {url}: {why}", failed.stderr)
-    assert not (tmp_path / "lone" / "funnel-series").exists()
-
-
-def test_no_git_is_said_clearly(tmp_path):
-    failed = bootstrap(tmp_path / "lone", "file:///x", before="import os; os.environ['PATH'] = ''")
-    where = tmp_path / "lone" / "funnel-series"
-    assert f"RuntimeError: git is not installed: unpack file:///x as {where}" in failed.stderr
-
-
-def test_half_a_clone_is_named(tmp_path):
-    half = tmp_path / "lone" / "funnel-series"
-    (half / "helpers").mkdir(parents=True)
-    failed = bootstrap(tmp_path / "lone", "file:///nowhere")
-    assert f"RuntimeError: {half} is half a copy: delete this folder" in failed.stderr
-
-
-def test_an_older_copy_is_named(folder):
-    project = folder / "pyproject.toml"
-    project.write_text(re.sub('version = ".*?"', 'version = "0.0.9"', project.read_text(), count=1))
-    failed = bootstrap(folder / "notebooks", "file:///nowhere")
-    assert f"RuntimeError: {folder} is version 0.0.9, this notebook" in failed.stderr
-
-
-def test_in_a_colab_only_the_notebook_is_there(remote, tmp_path_factory):
-    content = tmp_path_factory.mktemp("content")
-    before = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')"
-    done = bootstrap(content, remote, before=before)
-    assert done.stdout == f"from {content / 'funnel-series'}\n", done.stderr
-
-
-@pytest.mark.parametrize("before", ["", "import helpers.figures"])
-def test_another_package_of_that_name_is_named_and_passed_over(folder, tmp_path_factory, before):
-    other = tmp_path_factory.mktemp("other")
-    (other / "helpers").mkdir()
-    (other / "helpers" / "__init__.py").touch()
-    (other / "helpers" / "figures.py").touch()
-    done = bootstrap(folder / "notebooks", "file:///nowhere", before=before, path=str(other))
-    where = other / "helpers" / "__init__.py"
-    assert f"Another package named helpers is installed ({where})" in done.stdout
-    assert done.stdout.endswith(f"from {folder}\n"), done.stderr
-
-
-def test_the_cell_is_short_enough_to_be_read():
-    assert len(notebooks.bootstrap_source("01_a").splitlines()) <= 34
+# --- linking a fork -------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 # @title Run this first: it finds the series' helpers, or fetches them
-import shutil
+import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -9,21 +10,27 @@ URL, VERSION = "REPOSITORY", "NUMBER"
 places = [Path.cwd(), *Path.cwd().parents, Path("funnel-series").resolve()]
 root = next((p for p in places if (p / "helpers/session.py").exists()), places[-1])
 if not root.exists():  # on Colab, or the notebook was taken alone
-    if not shutil.which("git"):
-        raise RuntimeError(f"git is not installed: unpack {URL} as {root} by hand.")
     command = ["git", "clone", "--quiet", "--depth=1", URL, str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        missing = any(word in done.stderr for word in ("not found", "not appear", "Username"))
-        why = "there is no such repository" if missing else "is there a network?"
-        raise RuntimeError(f"git could not fetch {URL}: {why} ({done.stderr.strip()})")
-if not (root / "helpers/session.py").exists():
-    raise RuntimeError(f"{root} is half a copy: delete this folder, then run this cell again.")
-found = (root / "pyproject.toml").read_text("utf-8").partition('version = "')[2].partition('"')[0]
-if found != VERSION:
-    raise RuntimeError(f"{root} is version {found}, this notebook {VERSION}: pull or delete it.")
-if (other := find_spec("helpers")) and root not in Path(other.origin or "").parents:
-    print(f"Another package named helpers is installed ({other.origin}); the series uses its own.")
+    plain = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}  # no question, English
+    try:
+        subprocess.run(command, env=plain, check=True, capture_output=True, text=True, timeout=300)
+    except OSError:
+        raise RuntimeError(f"There is no git: install it, or unpack {URL} as {root}.") from None
+    except subprocess.SubprocessError as error:
+        said = str(getattr(error, "stderr", None) or error).strip()
+        missing = re.search("not found|not appear|Username", said)
+        why = "no public repository is there" if missing else "is there a network?"
+        raise RuntimeError(f"git could not fetch {URL}: {why} ({said})") from None
+project = root / "pyproject.toml"
+found = project.exists() and re.search(r'(?m)^version = "([\d.]+)"', project.read_text("utf-8"))
+again = "delete this folder, then run this cell again"
+if not found:
+    raise RuntimeError(f"{root} is half a copy: {again}.")
+if [int(n) for n in found[1].split(".")] < [int(n) for n in VERSION.split(".")]:
+    raise RuntimeError(f"{root} is version {found[1]}, {VERSION} is needed: pull or {again}.")
+other = find_spec("helpers")
+if other and root / "helpers/__init__.py" != Path(other.origin or "").resolve():
+    print("The series uses its own helpers, not", other.origin or other.submodule_search_locations)
     for name in [n for n in sys.modules if n.split(".")[0] == "helpers"]:
         del sys.modules[name]
 sys.path.insert(0, str(root))
