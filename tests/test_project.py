@@ -309,3 +309,10 @@ def test_the_address_stands_in_pyproject_alone():
     for path in ("Makefile", "CITATION.cff", "CONTRIBUTING.md", "requirements.txt"):
         assert address not in (ROOT / path).read_text(encoding="utf-8")
     assert notebooks.link_table(README) == README, "run `make links`"
+
+
+def test_every_test_that_the_table_of_ways_in_names_is_there():
+    named = re.findall(r"`(test_\w+)`", (ROOT / "tests" / "README.md").read_text(encoding="utf-8"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    assert len(named) > 30
+    assert not [name for name in named if f"def {name}(" not in sources]

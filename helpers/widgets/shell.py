@@ -318,8 +318,10 @@ def _control(kind: Any, label: str, tip: str, width: str = "290px", **settings: 
 def checked(argument: str, value: Any, known: Collection[Any]) -> Any:
     """The value, if it is known. Raises ValueError, which names the argument and the choices."""
     if value not in known:
-        choices = ", ".join(map(str, known))
-        raise ValueError(f"{argument} is {value!r}; choose one of: {choices}")
+        choices = f"one of: {', '.join(map(str, known))}"
+        if isinstance(known, range):
+            choices = f"a whole number from {known[0]} to {known[-1]}"
+        raise ValueError(f"{argument} is {value!r}; choose {choices}")
     return value
 
 

@@ -162,3 +162,8 @@ def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(on_both_pages):
     assert "stand-in data" in alt
     assert [axes.get_ylabel() for axes in figure.axes[::4]] == ["scene 0", "scene 1", "scene 2"]
     assert "lab-scenes" in widget._dom_classes
+
+
+def test_a_scene_that_is_not_there_is_refused_with_the_range():
+    with pytest.raises(ValueError, match="image is 999; choose a whole number from 0 to 4"):
+        scenes.shell.checked("image", 999, range(5))
