@@ -6,9 +6,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-URL, VERSION = "REPOSITORY", "NUMBER"
+URL, VERSION, NAME = "REPOSITORY", "NUMBER", 'name = "funnel-series"'
 places = [Path.cwd(), *Path.cwd().parents, Path("funnel-series").resolve()]
-root = next((p for p in places if (p / "helpers/session.py").exists()), places[-1])
+projects = [file for place in places for file in place.glob("pyproject.toml")]
+root = next((p.parent for p in projects if NAME in p.read_text("utf-8", "ignore")), places[-1])
 if not root.exists():  # on Colab, or the notebook was taken alone
     command = ["git", "clone", "--quiet", "--depth=1", URL, str(root)]
     plain = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}  # no question, English
@@ -22,12 +23,11 @@ if not root.exists():  # on Colab, or the notebook was taken alone
         why = "no public repository is there" if missing else "is there a network?"
         raise RuntimeError(f"git could not fetch {URL}: {why} ({said})") from None
 project = root / "pyproject.toml"
-found = project.exists() and re.search(r'(?m)^version = "([\d.]+)"', project.read_text("utf-8"))
-again = "delete this folder, then run this cell again"
+found = project.exists() and re.search(rf'{NAME}\nversion = "([\d.]+)"', project.read_text("utf-8"))
 if not found:
-    raise RuntimeError(f"{root} is half a copy: {again}.")
+    raise RuntimeError(f"{root} is half a copy: delete this folder, then run this cell again.")
 if [int(n) for n in found[1].split(".")] < [int(n) for n in VERSION.split(".")]:
-    raise RuntimeError(f"{root} is version {found[1]}, {VERSION} is needed: pull or {again}.")
+    raise RuntimeError(f"{root} is version {found[1]}, {VERSION} is needed: pull it or delete it.")
 other = find_spec("helpers")
 if other and root / "helpers/__init__.py" != Path(other.origin or "").resolve():
     print("The series uses its own helpers, not", other.origin or other.submodule_search_locations)
