@@ -14,6 +14,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
+from traceback import format_exception_only
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,11 @@ class Exercise:
                 found = self.run(mine, deepcopy(case))
             except NotImplementedError:
                 return None
-            except (Exception, SystemExit) as error:  # whatever the reader's object raises
-                words = "" if mine is None else f"{type(error).__name__}: {error}"
-                return {"raises": words} if words else None
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever the reader's object raises
+                words = "".join(format_exception_only(error)).strip()
+                return None if mine is None else {"raises": words}
         empty = any(found.get("answer", 0) is nothing for nothing in (None, ...))
         return None if empty else found
 
@@ -159,16 +162,19 @@ def _same(found: Found | None, expected: Found | None) -> bool:
 def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, str) or isinstance(other, str):
         return isinstance(one, str) and isinstance(other, str) and one == other
-    try:
-        a, b = _array(one), _array(other)
-    except (TypeError, ValueError):
+    a, b = _array(one), _array(other)
+    if a is None or b is None:
         return False
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
-def _array(value: Any) -> np.ndarray:
+def _array(value: Any) -> np.ndarray | None:
+    """As numbers; None for what can't be one, such as the reader's own kind of object."""
     value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
-    return np.asarray(value, dtype=float)
+    try:
+        return np.asarray(value, dtype=float)
+    except Exception:  # an object decides by itself what its conversion raises
+        return None
 
 
 def _beside(case: str, found: Found | None, expected: Found | None) -> str:
@@ -196,16 +202,14 @@ def _drawn(found: Found | None, expected: Found | None) -> str:
 
 
 def _as_map(value: Any) -> np.ndarray | None:
-    try:
-        array = _array(value)
-    except (TypeError, ValueError):
-        return None
-    return array[0, 0] if array.ndim == 4 and array.size else None
+    array = _array(value)
+    return array[0, 0] if array is not None and array.ndim == 4 and array.size else None
 
 
 def _written(value: Any) -> str:
-    try:
-        text = np.array2string(_array(value), precision=4, threshold=60, suppress_small=True)
-    except (TypeError, ValueError):
-        text = str(value)
+    array = _array(value)
+    if array is None:
+        text = value if isinstance(value, str) else f"an object of class {type(value).__name__}"
+    else:
+        text = np.array2string(array, precision=4, threshold=60, suppress_small=True)
     return textwrap.indent(text[:1200], "  ")

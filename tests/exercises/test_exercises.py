@@ -51,6 +51,28 @@ def test_each_known_mistake_gets_its_own_hint(name, mistake):
     assert mistake.hint.split("'")[0][:20] in answers[0]._repr_html_()
 
 
+class Odd:
+    """Raises from everything that one may ask of it."""
+
+    def __array__(self, *_):
+        raise KeyError
+
+    def __str__(self):
+        raise KeyError
+
+    __eq__ = __len__ = __repr__ = __str__
+    __hash__ = None
+
+
+class OddError(BaseException):
+    def __str__(self):
+        raise KeyError
+
+
+def raise_odd(*_):
+    raise OddError
+
+
 class Surprise(nn.Module):
     def __init__(self, *_):
         super().__init__()
@@ -62,6 +84,10 @@ GARBAGE = {
     "words": "max(x, T(x))",
     "no argument": lambda: 1,
     "an error": Surprise,
+    "an error that can't be shown": raise_odd,
+    "an odd object": lambda *_: Odd(),
+    "complex": lambda *_: 1j,
+    "a generator": lambda *_: (n for n in range(3)),
     "leaves": lambda *_: exit(3),
     "deep": lambda *case: deep(*case),
     "infinite": lambda *_: float("inf"),
