@@ -29,7 +29,7 @@ if not found:
 if [int(n) for n in found[1].split(".")] < [int(n) for n in VERSION.split(".")]:
     raise RuntimeError(f"{root} is version {found[1]}, {VERSION} is needed: pull it or delete it.")
 other = find_spec("helpers")
-if other and root / "helpers/__init__.py" != Path(other.origin or "").resolve():
+if other and (root / "helpers/__init__.py").resolve() != Path(other.origin or "").resolve():
     print("The series uses its own helpers, not", other.origin or other.submodule_search_locations)
     for name in [n for n in sys.modules if n.split(".")[0] == "helpers"]:
         del sys.modules[name]

@@ -45,7 +45,8 @@ def server(home: Path, profile: str = "ci", data: Path | None = None) -> Iterato
     Ends with everything that it started, also when the block fails.
     """
     shutil.copytree(ROOT / "notebooks", home / "notebooks")
-    (home / "helpers").symlink_to(ROOT / "helpers")
+    for name in ("helpers", "pyproject.toml"):
+        (home / name).symlink_to(ROOT / name)
     log = home / "server.log"
     with log.open("w") as words:
         process = subprocess.Popen(
