@@ -40,8 +40,8 @@ def claim(notebook: str, sentence: str) -> Callable:
 
 @cache
 def text_of(notebook: str) -> str:
-    if notebook == "README":
-        return " ".join(main_results.README.read_text("utf-8").split())
+    if notebook.startswith("README"):
+        return " ".join((main_results.README.parent / notebook).read_text("utf-8").split())
     return " ".join(" ".join(markdown_of(notebook)).split())
 
 
@@ -74,6 +74,7 @@ def mean_of(runs: pd.DataFrame, score: str, arms: list[str] = SWAP) -> pd.Series
     return runs.groupby("arm")[score].mean()[arms]
 
 
+@claim("README.ja.md", "FReLU は 40 シードすべてで ReLU を上回ります")
 @claim("03", "Over forty seeds FReLU leads ReLU and Mish in every pair")
 def _() -> bool:
     found = [pairs(lenets(), "frelu", other) for other in ("relu", "mish")]
@@ -497,6 +498,7 @@ def _() -> bool:
     return min(map(min, found)) > 0 and words == {"larger than the margin"}
 
 
+@claim("README.ja.md", "ファネルの配線が役立つという証拠は見つかっていません")
 @claim("06", "and the 95 % interval lies below zero. So the first half of what article B's reader")
 @claim("06", "The swap as a whole, layer and wiring together, stays open")
 def _() -> bool:

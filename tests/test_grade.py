@@ -53,7 +53,7 @@ def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
         "ben": (1, "right", "not done yet", ""),
         "cleo": (0, "one convolution over all channels", "the funnels are left out", ""),
         "dan": (0, "a sum, not a maximum", "", ""),
-        "eva": (1, "right", "", "yes"),
+        "eva": (1, "right", "", "after 25 s"),
     }
     assert "| anna.ipynb | 2 | right | right |" in (handed_in / "grades.md").read_text()
     assert "anna.ipynb: 2 answers" in capsys.readouterr().out
@@ -62,3 +62,8 @@ def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
 def test_a_folder_without_notebooks_is_named(tmp_path):
     with pytest.raises(ValueError, match="holds no notebooks"):
         grade.table(tmp_path, 1, 1)
+
+
+def test_a_notebook_that_cannot_be_read_says_why(tmp_path):
+    (tmp_path / "fay.ipynb").write_text("no notebook")
+    assert "NotJSONError" in grade.grade(tmp_path / "fay.ipynb", 60, 16)["stopped"]

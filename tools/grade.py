@@ -3,6 +3,7 @@
 `python tools/grade.py FOLDER` runs every notebook below FOLDER in the `ci` profile, in a process of
 its own with a limit of time and memory, and writes FOLDER/grades.csv and FOLDER/grades.md: a row a
 notebook, a column an exercise, "right" or the mistake. Of several checks the last one counts.
+What kept a notebook from running to its end stands in the column "stopped".
 """
 
 from __future__ import annotations
@@ -36,29 +37,34 @@ nbclient.NotebookClient(notebook, timeout=None, allow_errors=True, resources=fol
 def grade(path: Path, seconds: float, gigabytes: float) -> dict[str, str]:
     """What the notebook's checks said, exercise -> "right" or the mistake.
 
-    seconds, gigabytes: of the whole notebook; over the time, "stopped" is added. The notebook sees
-    this repository's helpers, whatever lies beside it.
+    seconds, gigabytes: of the whole notebook. "stopped" is added, with the reason, where it did not
+    run to its end. The notebook sees this repository's helpers, whatever lies beside it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        grades = Path(folder) / "grades.jsonl"
+        grades, errors = Path(folder) / "grades.jsonl", Path(folder) / "errors.txt"
         settings = {"FUNNEL_GRADES": str(grades), "FUNNEL_PROFILE": "ci", "FUNNEL_STATIC": "1"}
         settings |= {"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
-        run = subprocess.Popen(
-            [sys.executable, "-c", RUN, str(path), str(ROOT / "notebooks")],
-            env={**os.environ, **settings},
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (int(gigabytes * 1e9),) * 2),
-        )
+        with errors.open("w") as file:
+            run = subprocess.Popen(
+                [sys.executable, "-c", RUN, str(path), str(ROOT / "notebooks")],
+                env={**os.environ, **settings},
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=lambda: resource.setrlimit(
+                    resource.RLIMIT_AS, (int(gigabytes * 1e9),) * 2
+                ),
+            )
         try:
             run.wait(seconds)
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
+        said = errors.read_text("utf-8", "replace").splitlines() or ["without a word"]
+        stopped = f"after {seconds:g} s" if run.returncode == -signal.SIGKILL else said[-1]
         lines = grades.read_text("utf-8").splitlines() if grades.exists() else []
     answers = [json.loads(line) for line in lines]
     found = {one["exercise"]: one["mistake"] or "right" for one in answers}
-    return found | ({} if run.returncode == 0 else {"stopped": "yes"})
+    return found | ({} if run.returncode == 0 else {"stopped": stopped})
 
 
 def table(folder: Path, seconds: float, gigabytes: float) -> pd.DataFrame:

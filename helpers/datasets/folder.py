@@ -78,6 +78,8 @@ def load_classes(folder: Path | str, size: tuple[int, int] = (32, 32)) -> Cifar1
     file that can't be read, and for fewer than two classes or five pictures in one of them.
     Introduced in notebook 03.
     """
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder} is no folder.")
     places = sorted(place for place in Path(folder).iterdir() if place.is_dir())
     if len(places) < 2:
         raise DataError(

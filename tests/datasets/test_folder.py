@@ -158,6 +158,20 @@ def test_a_folder_for_each_class(tmp_path):
     assert history.epochs == 2
 
 
+def test_a_folder_that_is_not_there_or_ambiguous_is_named(folders):
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        load_classes(folders / "nowhere")
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        load_folder(folders / "nowhere", folders / "numbers", NAMES)
+    Image.open(folders / "images" / "3.jpg").save(folders / "images" / "3.png")
+    with pytest.raises(DataError, match="has 3 with two endings"):
+        load_folder(folders / "images", folders / "numbers", NAMES)
+    for number in range(3, 10):
+        (folders / "images" / f"{number}.jpg").unlink()
+    with pytest.raises(DataError, match="has 4 pictures: it takes 5"):
+        load_folder(folders / "images", folders / "numbers", NAMES)
+
+
 def test_one_class_is_refused(tmp_path):
     (tmp_path / "only").mkdir()
     with pytest.raises(DataError, match="holds 1 folders"):

@@ -351,6 +351,8 @@ def test_one_hot_maps_are_refused():
         with pytest.raises(ValueError, match="the target is one-hot: pass labels"):
             confusion_matrix(one_hot, one_hot, 3)
     assert confusion_matrix(labels % 2, labels % 2, 3).sum() == labels.size
+    three_pixels = np.array([1, 0, 0]).reshape(3, 1, 1)  # three pictures of a pixel each
+    assert confusion_matrix(three_pixels, three_pixels, 3).sum() == 3
 
 
 def test_a_single_map_is_no_list_of_maps():

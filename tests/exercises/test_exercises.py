@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 import helpers
 from helpers import exercises
+from helpers.datasets.resize import resize_nearest
 from helpers.exercises import EXERCISES
 
 NAMES = pytest.mark.parametrize("name", EXERCISES)
@@ -142,6 +143,9 @@ def test_the_references_are_the_series_own():
     values, others = draw.normal(size=(2, 8))
     p = helpers.sign_flip_p(helpers.paired_differences(values, others))
     assert exercises.sign_flip.reference(values, others) == pytest.approx(p)
+    labels = draw.integers(-1, 4, (7, 9))
+    ours = exercises.resize_labels.reference(labels, 3, 5)
+    np.testing.assert_array_equal(ours, resize_nearest(labels, (3, 5)))
     lenet = helpers.parameter_count(helpers.LeNet("frelu"))
     assert helpers.parameter_count(exercises.swap.reference()) == lenet
 

@@ -339,6 +339,13 @@ def test_means_have_intervals_and_one_run_has_none():
     assert made.accuracy["mine"] == 50
 
 
+def test_pooled_means_give_one_run_an_interval_too():
+    runs = table_of([*FRELU, *RELU, recorded("mine", 0, 0.5)])
+    made = comparison.means(runs, ["accuracy"], pooled=True).accuracy
+    assert len({one.std for one in made}) == 1
+    assert made["mine"].half_width == pytest.approx(10**0.5 * made["relu"].half_width)
+
+
 def sized(size: list[int], width: int, count: int) -> list[dict]:
     return [recorded("relu", seed, 0.5, size=size, width=width) for seed in range(count)]
 
