@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import pytest
 from nbformat.v4 import new_markdown_cell, new_notebook
 
@@ -38,3 +41,19 @@ def test_an_answer_may_be_folded_or_named_for_a_later_section():
     ]
     found = instructors.questions(new_notebook(cells=list(map(new_markdown_cell, cells))))
     assert [answer for _, answer in found] == ["Now.", "These: - one - two", "So."]
+
+
+@pytest.mark.parametrize("path", notebooks.stored_notebooks(), ids=lambda path: path.stem[:2])
+def test_each_picture_has_a_question_before_it(path):
+    guide = instructors.GUIDE.read_text(encoding="utf-8")
+    page = guide.split(f"\n### {path.stem[:2]} - ")[1].split("\n### ")[0]
+    waiting = Counter(re.findall(r"^- section (\d+), .*\? \(.*\)$", page, re.MULTILINE))
+    section, asked = "0", False
+    for cell in notebooks.read(path).cells:
+        if heading := re.match(r"##+ (\d+)?", cell.source):
+            section, asked = heading[1] or section, False
+        asked = asked or bool(instructors.ASKED.search(cell.source))
+        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+            assert asked or waiting[section], f"section {section}: {cell.source[-200:]}"
+            waiting[section] -= not asked
+            asked = False

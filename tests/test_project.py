@@ -288,6 +288,14 @@ def test_minutes_are_those_of_the_session():
         assert f"| {core} / {whole} | {max(1, round(row.by_profile['class']))} min |" in line
 
 
+def test_the_readme_sums_the_hours():
+    both = [minutes.stated(notebooks.read(path)) for path in notebooks.stored_notebooks()]
+    halves = [round(sum(column) / 30) for column in zip(*both, strict=True)]
+    words = {6: "six", 7: "seven", 9: "nine", 10: "ten"}
+    core, whole = (words[n // 2] + " and a half" * (n % 2) for n in halves)
+    assert f"take {core} hours ({whole} with everything)" in README
+
+
 def test_every_variable_and_profile_is_explained():
     from helpers.session import PROFILES
 
