@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -18,16 +18,22 @@ from ..nn.networks import parameter_count
 from .call_by_call import CallByCall
 from .recognition import arm_of, reason_to_keep
 from .report import Left, Swapped, SwapReport, first_of
-from .tracing import Call, Trace, trace
+from .tracing import Call, Trace, tensors_in, trace
 
 Classes = tuple[type[nn.Module], ...]
+NOT_REACHED = "the example did not reach it"
 
 
+Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
+
+
+@torch.inference_mode(False)  # else the new layers could never train
 def swap_activation(
     model: nn.Module,
     name: str = "frelu",
-    example: Tensor | None = None,
-    skip: str | Sequence[str] = (),
+    example: Example | None = None,
+    skip: str | Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
     also: type[nn.Module] | Sequence[type[nn.Module]] = (),
 ) -> SwapReport:
     """Replace the activations of `model`, in place, by `make_activation(name, channels)`.
@@ -36,16 +42,19 @@ def swap_activation(
     channels, and the layer before. What follows another layer gets weights of its own, also where
     one module is used several times (`CallByCall`). Activations are torch's, the series', and
     modules without parameters that act on numbers as they do (`reason_to_keep`). Left, with a
-    reason: what has no window (after flattening, maps of 1x1, channels that stand last), gates,
-    modules of which it is not sure, what the example did not reach, and a module that works in
-    place for later readers of its input. Activations that a forward calls as functions can't be
-    replaced; the report names them.
+    reason: what has no window (after flattening, maps of 1x1, channels that stand last, axes that
+    are no rows and columns), gates, modules of which it is not sure, compiled ones, what the
+    example did not reach, and a module that works in place for later readers of its input.
+    Activations that a forward calls as functions can't be replaced; the report names them.
 
     New modules take device, dtype, memory format and mode from their place. They are trainable, and
     an optimiser made before doesn't know them. A second call changes nothing.
 
-    example: (N, C, H, W), at the size that the network is for; None takes zeros, 224x224.
-    skip: names of modules, with all that is below them, or patterns ("layer1", "*.act").
+    example: (N, C, H, W), at the size that the network is for; None takes zeros, 224x224. Several
+    inputs are a tuple, or a dict by name.
+    skip: what to leave: names of modules, with all that is below them, or patterns ("layer1",
+    "*.act"); with # and a number, one of several calls, as the report names it ("layer1.0.relu#2").
+    only: what to swap, named likewise; all else is left.
     also: classes of modules that are activations too.
 
     Raises TypeError or ValueError for a network that is an activation itself or is compiled, an
@@ -62,16 +71,20 @@ def swap_activation(
     classes = (also,) if isinstance(also, type) else tuple(also)
     _check(model, name, classes)
     places = _places(model, classes)
-    skipped = _skipped(places, [skip] if isinstance(skip, str) else skip)
     seen = _look(model, places, _example_for(model, example))
+    names = _names(places, seen)
+    skipped = _matching(names, skip, "skip")
+    if only is not None:
+        skipped |= set(names) - _matching(names, only, "only")
     report = SwapReport(name, type(model).__name__, parameter_count(model))
     for place in places:
         calls = seen.calls.get(place.name, [])
-        reason = _reason_to_leave(place, name, calls, skipped, seen.reread)
+        left = [(place.name, call + 1) in skipped for call in range(max(1, len(calls)))]
+        reason = "skipped" if all(left) else _reason_to_leave(place, places, name, seen)
         if reason:
             report.left.append(Left(place.name, _kind(place.module), reason))
         else:
-            _Swap(model, place, name, calls).carry_out(report)
+            _Swap(model, place, name, calls, left).carry_out(report)
     report.parameters_after = parameter_count(model)
     report.functions = dict(seen.functions)
     return report
@@ -80,9 +93,11 @@ def swap_activation(
 def _check(model: nn.Module, name: str, also: Classes) -> None:
     _needs_channels(name)
     network = type(model).__name__
-    if any(
-        isinstance(m, torch.jit.ScriptModule) or hasattr(m, "_orig_mod") for m in model.modules()
+    if type(model).__call__ is not nn.Module.__call__ and isinstance(
+        getattr(model, "model", None), nn.Module
     ):
+        raise TypeError(f"{network} is a wrapper around a network: give its .model.")
+    if _is_compiled(model):
         raise TypeError(
             f"{network} is compiled, and nothing in it can be replaced: "
             "swap the activations of the original network, then compile."
@@ -95,6 +110,10 @@ def _check(model: nn.Module, name: str, also: Classes) -> None:
     for kind in also:
         if not any(isinstance(module, kind) for module in model.modules()):
             raise ValueError(f"also: {network} has no module of class {kind.__name__}.")
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod")
 
 
 def _needs_channels(name: str) -> bool:
@@ -136,27 +155,44 @@ def _places(model: nn.Module, also: Classes) -> list[_Place]:
         parent = model.get_submodule(path)
         if not name or (id(parent), key) in places or name.startswith(inside):
             continue
-        reason = reason_to_keep(module, also)
+        compiled = "compiled, and nothing in it can be replaced"
+        reason = compiled if _is_compiled(module) else reason_to_keep(module, also)
         if reason is not None:
             places[id(parent), key] = _Place(name, parent, module, reason)
             inside = (*inside, f"{name}.")
     return list(places.values())
 
 
-def _skipped(places: Sequence[_Place], patterns: Sequence[str]) -> set[str]:
-    """The names that the patterns match."""
-    names = [place.name for place in places]
-    skipped: set[str] = set()
-    for pattern in patterns:
-        ways = (pattern, f"{pattern}.*")
-        found = {name for name in names if any(fnmatchcase(name, way) for way in ways)}
+def _names(places: Sequence[_Place], seen: Trace) -> list[tuple[str, int]]:
+    """Each call as (place, number from 1); a place that was not reached has one as well."""
+    return [
+        (place.name, call + 1)
+        for place in places
+        for call in range(max(1, len(seen.calls.get(place.name, []))))
+    ]
+
+
+def _matching(
+    names: Sequence[tuple[str, int]], patterns: str | Sequence[str] | None, option: str
+) -> set[tuple[str, int]]:
+    """The calls that the patterns match."""
+    matching: set[tuple[str, int]] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns or ():
+        path, _, number = pattern.partition("#")
+        ways = (path, f"{path}.*")
+        found = {
+            (place, call)
+            for place, call in names
+            if any(fnmatchcase(place, way) for way in ways) and number in ("", str(call))
+        }
         if not found:
+            known = list(dict.fromkeys(place for place, _ in names))
             raise ValueError(
-                f"skip: '{pattern}' matches no activation of this network. "
-                f"Its activations: {first_of(names, 8) or 'none'}."
+                f"{option}: '{pattern}' matches no activation of this network. "
+                f"Its activations: {first_of(known, 8) or 'none'}."
             )
-        skipped |= found
-    return skipped
+        matching |= found
+    return matching
 
 
 def _kind(module: nn.Module) -> str:
@@ -166,7 +202,7 @@ def _kind(module: nn.Module) -> str:
 # --- what reaches them --------------------------------------------------------------------------
 
 
-def _example_for(model: nn.Module, example: Tensor | None) -> Tensor:
+def _example_for(model: nn.Module, example: Example | None) -> Example:
     """The example, or one made up, on the device and in the dtype of the model's weights."""
     if example is None:
         if any(is_lazy(value) for value in (*model.parameters(), *model.buffers())):
@@ -181,29 +217,53 @@ def _example_for(model: nn.Module, example: Tensor | None) -> Tensor:
                 "give example=, a batch as the network takes it."
             )
         example = torch.zeros(1, first.in_channels, 224, 224)
-    if not isinstance(example, Tensor):
-        raise TypeError(f"example is a {type(example).__name__}; give a tensor (N, C, H, W).")
-    if example.dim() != 4:
+    if not isinstance(example, (Tensor, tuple, Mapping)):
+        raise TypeError(
+            f"example is a {type(example).__name__}; give a tensor (N, C, H, W), or for several "
+            "inputs a tuple or a dict."
+        )
+    flat = {type(m) for m in model.modules()} & {nn.Conv1d, nn.Conv3d} == set()
+    if isinstance(example, Tensor) and example.dim() != 4 and flat and _has_conv2d(model):
         raise ValueError(
             f"example has shape {tuple(example.shape)}; give a batch (N, C, H, W). "
             "For one image: image[None]."
         )
-    weights = next((p for p in model.parameters() if p.is_floating_point()), example.float())
-    return example.to(weights.device, weights.dtype)
+    return _moved_to_weights(example, model)
 
 
-def _look(model: nn.Module, places: Sequence[_Place], example: Tensor) -> Trace:
+def _has_conv2d(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+
+def _moved_to_weights(example: Any, model: nn.Module) -> Any:
+    """The example on the weights' device and in their dtype; among several, whole numbers stay."""
+    weights = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+
+    def moved(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        whole = value is not example and not value.is_floating_point()
+        return value.to(weights.device, None if whole else weights.dtype)
+
+    if isinstance(example, Mapping):
+        return {key: moved(value) for key, value in example.items()}
+    return tuple(map(moved, example)) if isinstance(example, tuple) else moved(example)
+
+
+def _look(model: nn.Module, places: Sequence[_Place], example: Example) -> Trace:
     """Trace with a stand-in in each place.
 
     So a module that stands in several places counts for each of them; a module reached by another
     reference is recorded as not called.
     """
-    with _stand_ins(places) as watched:
+    first = next(tensors_in(example), torch.empty(0))
+    kind = first.device.type if torch.amp.is_autocast_available(first.device.type) else "cpu"
+    with _stand_ins(places) as watched, torch.autocast(kind, enabled=False):
         try:
             return trace(model, watched, example)
         except Exception as error:
             raise ValueError(
-                f"{type(model).__name__} can't take an example of shape {tuple(example.shape)} in "
+                f"{type(model).__name__} can't take an example of shape {tuple(first.shape)} in "
                 f"eval mode ({type(error).__name__}: {error}). Give example=, a batch of your "
                 "images at the size that the network is for."
             ) from error
@@ -211,6 +271,7 @@ def _look(model: nn.Module, places: Sequence[_Place], example: Tensor) -> Trace:
 
 @contextmanager
 def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
+    places = [place for place in places if not _is_compiled(place.module)]
     watched: dict[str, Any] = {place.name: deepcopy(place.module) for place in places}
     try:
         for place in places:
@@ -224,19 +285,17 @@ def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
             place.put(place.module)
 
 
-def _reason_to_leave(
-    place: _Place, name: str, calls: Sequence[Call], skipped: set[str], reread: frozenset[str]
-) -> str | None:
+def _reason_to_leave(place: _Place, places: Sequence[_Place], name: str, seen: Trace) -> str | None:
     """Why the place stays as it is in all its calls, or None."""
-    if place.name in skipped:
-        return "skipped"
     if place.reason:
         return place.reason
     if arm_of(place.module) == name:
         return f"is {name} already"
-    if not calls:
-        return "the example did not reach it"
-    if place.name in reread:
+    if not seen.calls.get(place.name):
+        same = (p.name for p in places if p.module is place.module and seen.calls.get(p.name))
+        by = next(same, None)
+        return f"the same module as {by}, and called by that name" if by else NOT_REACHED
+    if place.name in seen.reread:
         return "works in place for a later layer that reads its input; set inplace=False to swap it"
     return None
 
@@ -248,6 +307,8 @@ def _no_window(call: Call) -> str | None:
         return f"its input is ({shape}), not (N, C, H, W): no window"
     if call.channel_axis != 1:
         return "its channels stand last: a window would look across them"
+    if not call.image:
+        return "no image there, as far as can be seen: its axes were reshaped on the way"
     if call.shape[2:] == (1, 1):
         return "its map is 1x1: a window has no neighbours to see"
     return None
@@ -259,11 +320,21 @@ def _no_window(call: Call) -> str | None:
 class _Swap:
     """The exchange in one place: one new activation for each layer that it stands behind."""
 
-    def __init__(self, model: nn.Module, place: _Place, name: str, calls: Sequence[Call]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        place: _Place,
+        name: str,
+        calls: Sequence[Call],
+        skipped: Sequence[bool],
+    ) -> None:
         self.model, self.place, self.name, self.calls = model, place, name, calls
         needs = _needs_channels(name)
         self.learns = needs or any(make_activation(name).parameters())
-        self.reasons = [_no_window(call) if needs else None for call in calls]
+        self.reasons = [
+            "skipped" if skip else _no_window(call) if needs else None
+            for call, skip in zip(calls, skipped, strict=True)
+        ]
         made: dict[Hashable, nn.Module] = {}
         for call, reason in zip(calls, self.reasons, strict=True):
             if reason is None and self._key(call) not in made:
@@ -329,6 +400,7 @@ class _Swap:
                 shape=first.shape,
                 calls=tuple(call + 1 for call in calls),
                 of_calls=len(self.calls),
+                hooks=len(place.module._forward_hooks) + len(place.module._forward_pre_hooks),
             )
         )
 

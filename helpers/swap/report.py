@@ -14,7 +14,8 @@ class Swapped:
     """One new activation: its name in the network, what stood there, and behind which layer.
 
     place: the old module's name. calls: which of its calls the new one took over, counted from 1,
-    of how many. shape: what the example brought there, (N, C, H, W) before flattening. Introduced
+    of how many: place#2 is the second, in `skip` and `only` too. hooks: of the old module, which
+    are gone. shape: what the example brought there, (N, C, H, W) before flattening. Introduced
     in notebook 08.
     """
 
@@ -26,14 +27,16 @@ class Swapped:
     shape: tuple[int, ...]
     calls: tuple[int, ...]
     of_calls: int
+    hooks: int = 0
 
     def __str__(self) -> str:
-        which = ""
+        which = self.place
         if len(self.calls) < self.of_calls:
-            which = f" (call {', '.join(map(str, self.calls))} of {self.of_calls})"
+            which = ", ".join(f"{self.place}#{call}" for call in self.calls)
         behind = f", behind {self.behind}" if self.behind else ""
+        gone = f"; {self.hooks} hook(s) of the old one are gone" if self.hooks else ""
         size = "x".join(map(str, self.shape[1:]))
-        return f"{self.name}{which}: {self.before} -> {self.after}, {size}{behind}"
+        return f"{which}: {self.before} -> {self.after}, {size}{behind}{gone}"
 
 
 @dataclass(frozen=True)

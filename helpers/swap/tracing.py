@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,10 +17,14 @@ from ..nn.networks import restoring_state
 _BENT_FUNCTIONS = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
 _SMOOTH_FUNCTIONS = "silu gelu mish hardswish softplus softsign"
 POINTWISE_FUNCTIONS = frozenset(f"{_BENT_FUNCTIONS} {_SMOOTH_FUNCTIONS}".split())
-"""Activations that a forward may call as functions; what it spells out, as x * sigmoid(x), has no
-name and is not seen."""
+"""Activations that a forward may call as functions."""
+
+_GATES = ("sigmoid", "tanh", "hardsigmoid", "erf")
+"""Functions that bend; x times one of them, of the same x, is an activation without a name."""
 
 _CHANNELS_SECOND = ("conv", "batch_norm", "group_norm", "instance_norm")
+_MIX_AXES = ("matmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention")
+_RESHAPES = ("reshape", "view", "flatten", "unflatten", "reshape_as", "view_as", "unfold")
 _AXES_MOVED = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
 
 
@@ -30,13 +34,14 @@ class Call:
 
     behind: the layer (convolution, linear layer or normalisation) that its input comes from, ""
     when it is the network's own input. channel_axis: where that layer puts its channels, 1 or -1.
-    callers: the modules whose forward was running, outermost first, each with the number of its
-    run.
+    image: whether the last two axes are rows and columns, as far as can be seen. callers: the
+    modules whose forward was running, outermost first, each with the number of its run.
     """
 
     behind: str
     shape: tuple[int, ...]
     channel_axis: int
+    image: bool
     device: torch.device
     dtype: torch.dtype
     callers: tuple[tuple[str, int], ...]
@@ -56,32 +61,41 @@ class Trace:
     reread: frozenset[str]
 
 
-def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Tensor) -> Trace:
+def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> Trace:
     """Run `example` through `model` in eval mode and say how each of the `watched` was called.
 
-    The model is left as it was. A watched module must not work in place: the trace tells a tensor
-    from its successor by its identity. `reread` is filled for those whose `works_in_place` is set.
-    Used by `swap_activation`, notebook 08.
+    example: a tensor, a tuple of arguments, or a dict of arguments by name. The model is left as it
+    was. A watched module must not work in place: the trace tells a tensor from its successor by its
+    identity. `reread` is filled for those whose `works_in_place` is set. Used by `swap_activation`,
+    notebook 08.
     """
     follower = _Follower({id(module): name for name, module in watched.items()})
     hooks = [
         hook
         for name, module in model.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)  # it takes no such hooks
         for hook in (
             module.register_forward_pre_hook(follower.enter(name), with_kwargs=True),
             module.register_forward_hook(follower.leave, with_kwargs=True, always_call=True),
         )
     ]
     with restoring_state(model, hooks), follower:
-        output = model(example)
+        if isinstance(example, Mapping):
+            output = model(**example)
+        else:
+            output = model(*example) if isinstance(example, tuple) else model(example)
     follower.read(output)
     return Trace(follower.calls, follower.functions, frozenset(follower.reread))
 
 
 @dataclass(frozen=True)
 class _Origin:
+    """The layer that a tensor comes from, how many ran before it, and what its axes are."""
+
     layer: str
     channel_axis: int
+    image: bool = True
+    number: int = 0
 
 
 class _Follower(TorchFunctionMode):
@@ -95,7 +109,9 @@ class _Follower(TorchFunctionMode):
         self.reread: set[str] = set()
         self._running: list[tuple[str, int]] = []
         self._runs: Counter[str] = Counter()
+        self._layers = 0
         self._origin = WeakTensorKeyDictionary()
+        self._bent = WeakTensorKeyDictionary()  # (the tensor it was made of alone, by which gate)
         self._overwritten = WeakTensorKeyDictionary()  # what a ReLU in place would have changed
 
     def enter(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -104,7 +120,7 @@ class _Follower(TorchFunctionMode):
         def before(module: nn.Module, inputs: Any, keywords: Any) -> None:
             place = self.watched.get(id(module))
             if place is not None:
-                self._note_call(place, module, next(_tensors((inputs, keywords))))
+                self._note_call(place, module, next(tensors_in((inputs, keywords))))
             self._running.append((name, self._runs[name]))
             self._runs[name] += 1
 
@@ -114,22 +130,26 @@ class _Follower(TorchFunctionMode):
         """The hook after a module ran: an activation's output has its input's origin."""
         self._running.pop()
         if id(module) in self.watched and isinstance(output, Tensor):
-            self._origin[output] = self._origin_of(next(_tensors((inputs, keywords))))
+            self._origin[output] = self._origin_of(next(tensors_in((inputs, keywords))))
 
     def _origin_of(self, x: Tensor) -> _Origin:
         return self._origin.get(x, _Origin("", 1))
 
+    def _new_origin(self, layer: str, channel_axis: int, image: bool) -> _Origin:
+        self._layers += 1
+        return _Origin(layer, channel_axis, image, self._layers)
+
     def _note_call(self, place: str, module: nn.Module, x: Tensor) -> None:
         self.read(x)
         origin = self._origin_of(x)
-        kind = (origin.channel_axis, x.device, x.dtype)
+        kind = (origin.channel_axis, origin.image, x.device, x.dtype)
         self.calls[place].append(Call(origin.layer, tuple(x.shape), *kind, tuple(self._running)))
         if getattr(module, "works_in_place", False):
             self._overwritten[x] = place
 
     def read(self, values: Any) -> None:
         """Note whose in-place work the reader of these tensors depends on."""
-        for tensor in _tensors(values):
+        for tensor in tensors_in(values):
             if tensor in self._overwritten:
                 self.reread.add(self._overwritten[tensor])
 
@@ -142,13 +162,14 @@ class _Follower(TorchFunctionMode):
     ) -> Any:
         inputs = (args, kwargs or {})
         output = function(*args, **inputs[1])
-        results = list(_tensors(output))
+        results = list(tensors_in(output))
         if not results or any(name in self.calls for name, _ in self._running):
             return output  # a question about a shape, or an activation at work
         self.read(inputs)
         name = getattr(function, "__name__", "")
         if _is_activation(name.rstrip("_"), inputs):
             self.functions[self._caller, name.rstrip("_")] += 1
+        self._note_bent(name, inputs, results[0])
         origin = self._origin_behind(name, function, inputs, results[0])
         for result in results:
             self._origin[result] = origin
@@ -162,19 +183,54 @@ class _Follower(TorchFunctionMode):
         self, name: str, function: Callable[..., Any], inputs: tuple[Any, Any], result: Tensor
     ) -> _Origin:
         """Where the result comes from, given what the function is and what it was given."""
+        known = [tensor for tensor in tensors_in(inputs) if tensor in self._origin]
         if name.startswith(_CHANNELS_SECOND):
-            return _Origin(self._caller, 1)
+            looks = "conv" in name and _is_window(inputs)  # as its author does, across neighbours
+            image = looks or not known or self._origin[known[0]].image
+            return self._new_origin(self._caller, 1, image)
         if name == "linear":
-            return _Origin(self._caller, 1 if result.dim() == 2 else -1)
-        first = next((tensor for tensor in _tensors(inputs) if tensor in self._origin), None)
-        if first is None:
+            return self._new_origin(self._caller, 1 if result.dim() == 2 else -1, image=False)
+        if not known:
             return _Origin("", 1)
+        alike = [tensor for tensor in known if tensor.shape == result.shape] or known
+        first = max(alike, key=lambda tensor: self._origin[tensor].number)
         before = self._origin[first]
         if name == "layer_norm":
-            return _Origin(self._caller, before.channel_axis)
+            return self._new_origin(self._caller, before.channel_axis, before.image)
+        axis = before.channel_axis
         if name in _AXES_MOVED and first.dim() > 2:
-            return _Origin(before.layer, _moved(before.channel_axis, function, inputs, first))
-        return before
+            axis = _moved(axis, function, inputs, first)
+        image = any(self._origin[tensor].image for tensor in alike)
+        return replace(before, channel_axis=axis, image=_keeps_image(name, image, first, result))
+
+    def _note_bent(self, name: str, inputs: tuple[Any, Any], result: Tensor) -> None:
+        """Count x * sigmoid(x) and its like, with whatever a number did to either factor."""
+        if name.startswith(_CHANNELS_SECOND) or name in ("linear", "layer_norm"):
+            return
+        tensors = [tensor for tensor in tensors_in(inputs) if tensor in self._origin]
+        made_of = [self._bent.get(tensor, (tensor, "")) for tensor in tensors]
+        if len(tensors) == 1 and tensors[0].shape == result.shape:
+            root, gate = made_of[0]
+            self._bent[result] = (root, name if name in _GATES else gate)
+        elif name in ("mul", "mul_", "__mul__") and len(tensors) == 2:
+            (root, gate), (other, other_gate) = made_of
+            if root is other and bool(gate) != bool(other_gate):
+                self.functions[self._caller, f"x * {gate or other_gate}(x)"] += 1
+
+
+def _is_window(inputs: tuple[Any, Any]) -> bool:
+    """Whether a two-dimensional convolution's weight is larger than 1x1."""
+    weight = inputs[1].get("weight", inputs[0][1] if len(inputs[0]) > 1 else None)
+    return weight is not None and weight.dim() == 4 and weight.shape[2:].numel() > 1
+
+
+def _keeps_image(name: str, image: bool, before: Tensor, after: Tensor) -> bool:
+    """Whether the last two axes still are rows and columns, or have become so from a vector."""
+    if name in _MIX_AXES:
+        return False
+    if name in _RESHAPES and before.shape[-2:] != after.shape[-2:]:
+        return before.dim() == 2
+    return image
 
 
 def _is_activation(name: str, inputs: tuple[Any, Any]) -> bool:
@@ -198,12 +254,12 @@ def _moved(axis: int, function: Callable[..., Any], inputs: tuple[Any, Any], x: 
     return -1 if where == len(shape) - 1 else where
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def tensors_in(value: Any) -> Iterator[Tensor]:
     """All tensors in nested tuples, lists and dictionaries."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, (tuple, list)):
         for part in value:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(value, Mapping):
-        yield from _tensors(tuple(value.values()))
+        yield from tensors_in(tuple(value.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pickle
 import threading
+import warnings
 from copy import deepcopy
 
 import pytest
@@ -516,6 +517,24 @@ def test_skip_takes_names_and_patterns():
     assert len(report.swapped) == 6
 
 
+def test_calls_are_chosen_as_the_report_writes_them():
+    report = swap_activation(network("resnet18"), example=EXAMPLE, only="layer*.relu#2")
+    assert {row.calls for row in report.swapped} == {(2,)}
+    assert len(report.swapped) == 8
+    assert str(report.swapped[0]).startswith("layer1.0.relu#2: ReLU -> FReLU")
+    assert len([row for row in report.left if row.reason == "skipped"]) == 9
+    model = Shared()
+    report = swap_activation(model, "mish", SMALL, skip="act#1")
+    assert [type(m) for m in model.act] == [nn.ReLU, type(make_activation("mish"))]
+    assert report.swapped[0].calls == (2, 3)
+    with pytest.raises(ValueError, match="only: 'act#9' matches no activation"):
+        swap_activation(Shared(), "mish", SMALL, only="act#9")
+
+
+def test_nothing_skipped_may_be_written_as_none():
+    assert len(swap_activation(Shared(), "mish", SMALL, skip=None).swapped) == 1
+
+
 @pytest.mark.parametrize("pattern", ["layer9", "fc", "lay", ""])
 def test_a_pattern_without_a_match_is_an_error(pattern):
     model = network("resnet18")
@@ -557,7 +576,7 @@ def test_without_an_example_the_first_convolution_says_the_channels():
         (LeNet(), {"example": torch.zeros(3, 32, 32)}, r"image\[None\]"),
         (LeNet(), {"example": "image.png"}, "example is a str"),
         (torch.jit.ScriptModule(), {}, "is compiled"),
-        (nn.Sequential(torch.compile(LeNet(), backend="eager")), {}, "is compiled"),
+        (torch.compile(LeNet(), backend="eager"), {}, "is compiled"),
     ],
 )
 def test_what_can_not_be_swapped_says_why(model, settings, error):
@@ -610,7 +629,7 @@ def test_initialise_draws_what_both_have_alike():
 def test_the_report_says_what_was_done():
     text = str(swap_activation(network("resnet18"), "frelu", EXAMPLE, skip="layer4"))
     assert text.startswith("ResNet: 13 new frelu, 2 left, 0 called as functions\n")
-    assert "layer1.0.relu.1 (call 2 of 2): ReLU -> FReLU, 64x16x16, behind layer1.0.bn2" in text
+    assert "layer1.0.relu#2: ReLU -> FReLU, 64x16x16, behind layer1.0.bn2" in text
     assert "... and 5 more" in text
     assert "skipped:\n    ReLU: layer4.0.relu, layer4.1.relu" in text
     assert "out of reach" not in text
@@ -629,3 +648,138 @@ def test_features_can_be_taken_from_a_swapped_network():
     features = feature_extraction.create_feature_extractor(network, {"layer1": "one"})(image)["one"]
     stem = network.maxpool(network.relu(network.bn1(network.conv1(image))))
     assert torch.allclose(features, network.layer1(stem), atol=1e-5)
+
+
+class Attention(nn.Module):
+    """Tokens in four axes, as in EfficientViT: (N, heads, pixels, features)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.act, self.proj = nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 1)
+        self.after, self.conv, self.last = nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU()
+
+    def forward(self, x):
+        tokens = self.act(self.qkv(x).reshape(2, 2, 4, -1).transpose(2, 3))
+        mixed = tokens @ (tokens.transpose(2, 3) @ tokens)
+        x = self.after(self.proj(mixed.transpose(2, 3).reshape(2, 8, 16, 16)))
+        return self.last(self.conv(x))
+
+
+def test_no_window_where_no_image_is():
+    report = swap_activation(Attention(), "frelu", SMALL)
+    assert [row.name for row in report.swapped] == ["last"]
+    assert [row.name for row in report.left] == ["act", "after"]
+    assert "no image there" in report.left[0].reason
+    assert len(swap_activation(Attention(), "mish", SMALL).swapped) == 3
+
+
+class Wired(nn.Module):
+    """One activation behind two convolutions, wired as it is told."""
+
+    def __init__(self, forward) -> None:
+        super().__init__()
+        self.a, self.b, self.act = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.ReLU()
+        self.wiring = forward
+
+    def forward(self, x):
+        return self.wiring(self, x)
+
+
+def shuffled(self, x):
+    y = self.act(self.a(x))
+    y = y.view(2, 2, 2, 16, 16).transpose(1, 2).reshape(2, 4, 16, 16)
+    return self.act(self.b(y))
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: (y := self.act(self.a(x)), self.act(y + self.b(y)))[1],
+        lambda self, x: (y := self.act(self.a(x)), self.act(self.b(y) + y))[1],
+        shuffled,
+    ],
+    ids=["shortcut first", "shortcut last", "channels shuffled"],
+)
+def test_of_several_tensors_the_latest_layer_counts(forward):
+    report = swap_activation(Wired(forward), "frelu", SMALL)
+    assert [(row.name, row.behind) for row in report.swapped] == [("act.0", "a"), ("act.1", "b")]
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        (lambda x: x * torch.sigmoid(x), "x * sigmoid(x)"),
+        (lambda x: torch.sigmoid(1.702 * x).mul(x), "x * sigmoid(x)"),
+        (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), "x * erf(x)"),
+        (lambda x: x * torch.tanh(F.softplus(x)), "x * tanh(x)"),
+    ],
+)
+def test_activations_that_are_spelled_out_are_reported(activation, name):
+    report = swap_activation(Wired(lambda self, x: activation(self.a(x))), "frelu", SMALL)
+    assert report.functions["", name] == 1
+    gated = Wired(lambda self, x: (y := self.a(x)) * torch.sigmoid(self.b(y)))
+    assert not swap_activation(gated, "frelu", SMALL).functions
+
+
+def test_videos_signals_and_several_inputs():
+    video = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU())
+    example = torch.zeros(1, 3, 8, 8, 8)
+    assert "not (N, C, H, W)" in swap_activation(video, "frelu", example).left[0].reason
+    assert len(swap_activation(video, "mish", example).swapped) == 1
+    signal = nn.Sequential(nn.Conv1d(3, 4, 3), nn.ReLU())
+    assert len(swap_activation(signal, "mish", torch.zeros(1, 3, 8)).swapped) == 1
+
+    class Two(Wired):
+        def forward(self, x, index):
+            return self.act(self.a(x))[:, index]
+
+    def two():
+        return Two(None).double()
+
+    index = torch.tensor([1, 2])
+    assert len(swap_activation(two(), "frelu", (SMALL, index)).swapped) == 1
+    assert len(swap_activation(two(), "frelu", {"index": index, "x": SMALL}).swapped) == 1
+
+
+def test_a_wrapper_names_the_network_inside():
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = LeNet()
+
+        def __call__(self, source):
+            return source
+
+    with pytest.raises(TypeError, match=r"Wrapper is a wrapper .* give its \.model"):
+        swap_activation(Wrapper(), "frelu", SMALL)
+
+
+def test_a_scripted_part_stays_and_the_rest_is_swapped():
+    part = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), torch.jit.script(part), nn.SiLU())
+    report = swap_activation(model, "frelu", SMALL)
+    assert [(row.name, row.behind) for row in report.swapped] == [("1", "0"), ("3", "")]
+    assert [(row.name, row.reason) for row in report.left] == [
+        ("2", "compiled, and nothing in it can be replaced")
+    ]
+
+
+def test_a_swap_under_autocast_or_inference_mode_trains_in_float32():
+    for mode in (torch.autocast("cpu", torch.bfloat16), torch.inference_mode()):
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+        with mode:
+            swap_activation(model, "frelu", SMALL)
+        assert model[1].conv.weight.dtype == torch.float32
+        model(SMALL.clone()).square().sum().backward()
+        assert model[1].conv.weight.grad is not None
+
+
+def test_a_second_name_and_lost_hooks_are_said():
+    model = Wired(lambda self, x: self.act(self.a(x)))
+    model.alias = model.act
+    model.act.register_forward_hook(lambda *_: None)
+    report = swap_activation(model, "frelu", SMALL)
+    assert report.left[0].reason == "the same module as act, and called by that name"
+    assert "1 hook(s) of the old one are gone" in str(report)
