@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 _aten = torch.ops.aten
 
@@ -109,9 +109,11 @@ class _Funnel(torch.autograd.Function):
         return torch.maximum(x, condition, out=condition)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, gamma, beta, mean, inverse, summed = ctx.saved_tensors
+        if torch.is_grad_enabled():  # create_graph=True: these gradients get gradients too
+            needs = ctx.needs_input_grad[:4]
+            return *_plain_gradients((x, weight, gamma, beta), needs, ctx.eps, grad), *[None] * 4
         variance = inverse.pow(-2) - ctx.eps  # T(x) again costs less than keeping it
         again = _aten.native_batch_norm(summed, gamma, beta, mean, variance, False, 0.0, ctx.eps)
         lead = again[0].sub_(x)
@@ -127,6 +129,19 @@ class _Funnel(torch.autograd.Function):
         if needs_x:  # in place: each new tensor costs fresh pages of memory
             to_x = to_x.add_(grad).sub_(to_condition)
         return to_x, to_weight, to_gamma, to_beta, None, None, None, None
+
+
+def _plain_gradients(
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor], needs: Sequence[bool], eps: float, grad: Tensor
+) -> list[Tensor | None]:
+    """The gradients that are needed of x, weight, gamma and beta, by steps that autograd knows."""
+    x, weight, gamma, beta = inputs
+    summed = _convolution(x, weight.to(x.dtype), None)
+    condition = F.batch_norm(summed, None, None, gamma, beta, True, eps=eps).to(x.dtype)
+    output = torch.where(condition > x, condition, x)
+    needed = [value for value, need in zip(inputs, needs, strict=True) if need]
+    found = iter(torch.autograd.grad(output, needed, grad, create_graph=True))
+    return [next(found) if need else None for need in needs]
 
 
 def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

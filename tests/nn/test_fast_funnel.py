@@ -91,6 +91,25 @@ def test_gradients_are_those_of_finite_differences(window):
     assert torch.autograd.gradcheck(step, [tensor.requires_grad_() for tensor in inputs])
 
 
+@pytest.mark.parametrize("loss", [torch.sum, lambda y: y.square().sum()])
+@pytest.mark.parametrize("frozen", [(), ("conv.weight",), ("bn.weight", "bn.bias")])
+def test_second_derivatives_are_those_of_the_six_lines(loss, frozen):
+    torch.manual_seed(5)
+    found = []
+    for funnel in pair(2, 3, torch.float64):
+        for name in frozen:
+            funnel.get_parameter(name).requires_grad_(False)
+        x = torch.linspace(-1, 1, 100, dtype=torch.float64).cos().view(2, 2, 5, 5).requires_grad_()
+        y = six_lines(funnel, x) if found else funnel(x)
+        (slope,) = torch.autograd.grad(loss(y), x, create_graph=True)
+        slope.pow(3).sum().backward()
+        learn = [p for p in funnel.parameters() if p.requires_grad]
+        found.append([x.grad, *(p.grad for p in learn if p.grad is not None)])
+    assert len(found[0]) == len(found[1])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_at_ties_the_gradient_goes_to_x():
     funnel = FReLU(1)
     nn.init.zeros_(funnel.bn.weight)
