@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -292,7 +293,12 @@ def best_device() -> torch.device:
 
 
 def stream_seed(seed: int, stream: str) -> int:
-    """The seed of one purpose ("order/3", a layer's name): a draw here shifts nothing there."""
+    """The seed of one purpose ("order/3", a layer's name): a draw here shifts nothing there.
+
+    Raises ValueError for a seed that is no whole number.
+    """
+    if not isinstance(seed, Integral):
+        raise ValueError(f"seed is {seed!r}: give a whole number.")
     return zlib.crc32(f"{seed}/{stream}".encode())
 
 
@@ -305,13 +311,14 @@ def start(notebook: str, seed: int = 0) -> Session:
     """Choose profile and device, and print them with the expected time.
 
     `notebook` is the file's name without its ending. Raises ValueError for an unknown notebook,
-    profile or device.
+    profile or device, and for a seed that is no whole number.
     """
     if notebook not in MINUTES:
         raise ValueError(
             f"No notebook is called '{notebook}'; known: {', '.join(MINUTES)}. "
             "A new one needs its row in MINUTES, helpers/session.py."
         )
+    stream_seed(seed, notebook)  # raises the error that says what a seed is
     session = Session(current_profile(), best_device(), seed, data_directory())
     print(f"Profile '{session.profile.name}': {session.profile.describes}.")
     minutes, where = _minutes(MINUTES[notebook], session)

@@ -37,6 +37,14 @@ def test_an_unknown_notebook_is_named_before_anything_is_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_device_is_no_seed(capsys):
+    with pytest.raises(ValueError, match=r"seed is device.*: give a whole number"):
+        start("03_cifar10_lenet_swap", torch.device("cpu"))
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="seed is 'one'"):
+        random_generator("one", "order/0")
+
+
 def test_nothing_is_downloaded_in_ci():
     assert not PROFILES["ci"].may_download
 

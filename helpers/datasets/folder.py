@@ -15,7 +15,7 @@ from ..session import current_profile
 from .cifar10 import Cifar10, Images
 from .classes import CLASS_COLOURS
 from .prepared import DataError
-from .resize import resize_nearest
+from .resize import check_size, resize_nearest
 from .stanford import Scenes, Stanford, split_shuffled
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -43,12 +43,13 @@ def load_folder(
     Pictures are turned as their EXIF data says, grey ones become RGB, 16 bits become 8, and what is
     transparent in a mask is unknown. Raises DataError, with the file's name, for a file that can't
     be read or has no partner, a mask of another size than its picture, a number or colour that no
-    class has, and for fewer than five pictures. Introduced in notebook 04.
+    class has, and for fewer than five pictures; ValueError for what is no size. Introduced in
+    notebook 04.
     """
     pairs = _paired(Path(images), Path(masks))
     names = tuple(name for name in classes if name != UNKNOWN)
     _give_colours(names)
-    size = size or current_profile().unet_size
+    size = check_size(current_profile().unet_size if size is None else size)
     pictures, maps = [], []
     for picture_path, mask_path in pairs.values():
         picture, labels = _picture(picture_path), _labels(mask_path, classes, names)
@@ -75,9 +76,10 @@ def load_classes(folder: Path | str, size: tuple[int, int] = (32, 32)) -> Cifar1
     """Your own pictures in a folder for each class, as a data set like CIFAR-10: 80 % to train on.
 
     size: (height, width); article A's LeNet needs 32x32. Raises DataError, with the name, for a
-    file that can't be read, and for fewer than two classes or five pictures in one of them.
-    Introduced in notebook 03.
+    file that can't be read, and for fewer than two classes or five pictures in one of them;
+    ValueError for what is no size. Introduced in notebook 03.
     """
+    size = check_size(size)
     if not Path(folder).is_dir():
         raise DataError(f"{folder} is no folder.")
     places = sorted(place for place in Path(folder).iterdir() if place.is_dir())

@@ -5,11 +5,25 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 
 import numpy as np
 from PIL import Image
 
 from .prepared import DataError
+
+
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size as two ints. Raises ValueError unless it is (height, width), whole and above 0."""
+    try:
+        height, width = (index(side) for side in size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if min(height, width) < 1:
+        raise ValueError(
+            f"size is {size!r}: give (height, width) in whole pixels, such as (128, 160)."
+        )
+    return height, width
 
 
 @contextmanager

@@ -106,11 +106,11 @@ def load_stanford(
     task: "regions" (8 classes), "surfaces" (3) or "layers"; size: (height, width) in pixels, the
     profile's for None; split: "shuffled" (stratified by source) or "article" (by sorted names),
     both 6:2:2; label_resize: "nearest", or "bilinear" as article B did. Says in one line which
-    data it is. Raises ValueError for another word, DataError when a file that is there is
-    damaged. Introduced in notebook 04.
+    data it is. Raises ValueError for another word and for what is no size, DataError when a
+    file that is there is damaged. Introduced in notebook 04.
     """
     _known(task=(task, CLASSES), split=(split, SPLITS), label_resize=(label_resize, RESIZERS))
-    size = size or current_profile().unet_size
+    size = resize.check_size(current_profile().unet_size if size is None else size)
     real = RELEASE.is_available("images", task)
     prepared = _Prepared(data_directory() if real else _standin(data_directory()), real)
     images, labels = prepared.images(size), prepared.labels(task, size, label_resize)

@@ -26,8 +26,10 @@ from .prediction import (
     UNKNOWN,
     Part,
     autocast,
+    check_classes,
     check_part,
     evaluate,
+    naming_lone_image,
     precision,
     predict,
     standardise,
@@ -98,10 +100,10 @@ def fit(
     result of an unbroken one; a damaged file is renamed to NAME.damaged. Ctrl-C ends training and
     leaves a usable network.
 
-    Raises ValueError for parts that are not what `Part` says or have no known label, for a
-    checkpoint of another network, recipe, seed or data, and for a recipe that needs a validation
-    part without one; FloatingPointError, with epoch, step and learning rate, for a loss that is
-    not finite.
+    Raises ValueError for parts that are not what `Part` says, have no known label or labels that
+    the network has no class for, for a batch of one image before BatchNorm, for a checkpoint of
+    another network, recipe, seed or data, and for a recipe that needs a validation part without
+    one; FloatingPointError, with epoch, step and learning rate, for a loss that is not finite.
     """
     if validation is None and recipe.keep != "last":
         raise ValueError(f"keep='{recipe.keep}' chooses an epoch by a validation part: give one.")
@@ -110,6 +112,7 @@ def fit(
         if (part.labels == UNKNOWN).all():
             raise ValueError("all labels of a part are unknown: there is nothing to learn from it")
     run = _Training(model, train, validation, recipe, seed, device or best_device())
+    check_classes(train.labels, predict(model, train.images[:1], recipe, run.device))
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None:
         run.resume(path)
@@ -216,7 +219,7 @@ class _Training:
         if self.recipe.augmentation:
             images, labels = augment(images, labels, changes)
         images = standardise(images, self.recipe).contiguous(memory_format=self.memory_format)
-        with autocast(self.recipe, self.device):
+        with autocast(self.recipe, self.device), naming_lone_image():
             total, count = summed_loss(self.model(images), labels, self.recipe)
         loss = total / count.clamp(min=1)
         loss.backward()
@@ -341,12 +344,13 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=random_generator(seed, f"order/{epoch}"))
 
 
-def load_weights(model: nn.Module, path: Path) -> History:
+def load_weights(model: nn.Module, path: Path | str) -> History:
     """Give `model` the weights that a checkpoint of `fit` keeps, and return that run's history.
 
     Raises FileNotFoundError with what to do, ValueError for a damaged file, and RuntimeError from
     torch where the layers differ. Introduced in notebook 05.
     """
+    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
             f"There is no checkpoint {path.name}: train the network first (notebook 04)."

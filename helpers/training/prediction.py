@@ -17,6 +17,7 @@ from ..nn.memory_format import memory_format_for
 from ..session import best_device, gains_from_bf16, threads
 from .recipes import Recipe
 
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 UNKNOWN = -1
 """The label of pixels and images without a class: no loss, no score."""
 
@@ -60,9 +61,10 @@ def check_part(part: Part) -> None:
     """Raise ValueError unless images and labels are what `Part` says and fit each other."""
     check_images(part.images)
     labels, (count, _, height, width) = part.labels, part.images.shape
-    if labels.is_floating_point() or labels.dtype == torch.bool:
+    kind = labels.dtype if isinstance(labels, Tensor) else type(labels)
+    if kind not in INTEGERS:
         raise ValueError(
-            f"the labels hold {labels.dtype}: pass integer labels "
+            f"the labels hold {kind}: pass a tensor of integer labels "
             "(class numbers; maps resized by nearest neighbour)"
         )
     if tuple(labels.shape) not in ((count,), (count, height, width)):
@@ -70,6 +72,35 @@ def check_part(part: Part) -> None:
             f"labels of shape {tuple(labels.shape)} do not fit images of shape "
             f"{tuple(part.images.shape)}: pass one label, or one map (H, W), for each image"
         )
+
+
+def check_classes(labels: Tensor, logits: Tensor) -> None:
+    """Raise ValueError unless a network that answers `logits` can learn all of `labels`."""
+    if logits.dim() != labels.dim() + 1:
+        raise ValueError(
+            f"the network answers {tuple(logits.shape)} for one image, and the labels are "
+            f"{tuple(labels.shape)}: a classifier learns (N,), a segmentation network (N, H, W)"
+        )
+    classes, least, most = logits.shape[1], int(labels.min()), int(labels.max())
+    if least < UNKNOWN or most >= classes:
+        raise ValueError(
+            f"the labels hold {least if least < UNKNOWN else most}, and the network has classes "
+            f"0 .. {classes - 1}: set what has no class to {UNKNOWN}, or give it more classes"
+        )
+
+
+@contextmanager
+def naming_lone_image() -> Iterator[None]:
+    """Say what to do where BatchNorm finds one value a channel: a batch of one small image."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "BatchNorm can't take a mean and variance of a batch of one image (the last batch has "
+            "what is left over): choose another batch size, or leave one image out"
+        ) from error
 
 
 def predict(
@@ -125,7 +156,7 @@ def _logits_of(
 
     def logits_of(images: Tensor) -> Tensor:
         ready = standardise(images.to(device).float() / 255, recipe)
-        with autocast(recipe, device):
+        with autocast(recipe, device), naming_lone_image():
             return model(ready.contiguous(memory_format=memory_format)).float()
 
     with torch.inference_mode(), threads(recipe.threads if batch <= recipe.batch else None):

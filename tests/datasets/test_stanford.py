@@ -23,6 +23,7 @@ from helpers.datasets import (
     DataError,
     data_source,
     download,
+    load_classes,
     load_stanford,
     resize,
     standin_stanford,
@@ -198,6 +199,14 @@ def test_a_lost_archive_is_named(root, archive, accepted):
 def test_an_unknown_word_names_the_known_ones(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is .*; choose one of"):
         load_stanford(**options)
+
+
+@pytest.mark.parametrize("size", [64, (64,), (0, 64), (64.0, 64), "64"])
+def test_what_is_no_size_is_refused(size, tmp_path):
+    with pytest.raises(ValueError, match=r"size is .*: give \(height, width\)"):
+        load_stanford(size=size)
+    with pytest.raises(ValueError, match=r"size is .*: give \(height, width\)"):
+        load_classes(tmp_path, size)
 
 
 # Damage

@@ -231,6 +231,8 @@ def test_a_flipped_byte_anywhere_in_a_checkpoint_is_noticed(tmp_path):
 def test_a_missing_checkpoint_says_where_it_comes_from(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint net.pt.*notebook 04"):
         load_weights(LeNet(), tmp_path / "net.pt")
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint net.pt"):
+        load_weights(LeNet(), str(tmp_path / "net.pt"))
 
 
 def test_a_failed_save_keeps_the_old_checkpoint_and_leaves_nothing_half_written(
@@ -402,7 +404,10 @@ def test_of_nothing_known_there_is_no_score_and_no_training():
         ({"images": toy_pictures(4).images[:, :1]}, r"shape \(4, 1, 32, 32\)"),
         ({"images": toy_pictures(4).images.permute(0, 2, 3, 1)}, r"pass .*\(N, 3, H, W\)"),
         ({"images": toy_pictures(4).images.numpy()}, "images are .*ndarray"),
-        ({"labels": torch.tensor([0.0, 1.9, 0.0, 1.0])}, "labels hold torch.float32: pass integer"),
+        ({"labels": torch.tensor([0.0, 1.9, 0.0, 1.0])}, "labels hold torch.float32: pass"),
+        ({"labels": torch.zeros(4).to(torch.complex64)}, "labels hold torch.complex64"),
+        ({"labels": np.zeros(4, int)}, "labels hold .*ndarray.*: pass a tensor"),
+        ({"labels": [0, 1, 0, 1]}, "labels hold .*list"),
         ({"labels": torch.zeros(5).long()}, r"labels of shape \(5,\) do not fit"),
         ({"labels": torch.zeros(4, 16, 16).long()}, "do not fit images"),
     ],
@@ -418,6 +423,34 @@ def test_a_part_of_another_kind_is_refused_at_the_entry(wrong, says):
     if "images" in wrong:
         with pytest.raises(ValueError, match=says):
             predict(LeNet(), part.images, small_recipe())
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([0, 1, 255, 0], "labels hold 255, and the network has classes 0 .. 9"),
+        ([0, 1, -2, 0], "labels hold -2"),
+        (torch.zeros(4, 32, 32).long(), r"answers \(1, 10\) .* labels are \(4, 32"),
+    ],
+)
+def test_labels_that_the_network_has_no_class_for_are_named_before_training(labels, says):
+    part = Toy(toy_pictures(4).images, torch.as_tensor(labels))
+    with pytest.raises(ValueError, match=says):
+        fit(LeNet(), part, None, small_recipe(), progress=False)
+
+
+def test_unknown_pictures_are_no_error():
+    part = Toy(toy_pictures(4).images, torch.tensor([0, -1, 1, -1]))
+    assert fit(LeNet(), part, None, small_recipe(), progress=False).epochs == 3
+
+
+def test_a_last_batch_of_one_picture_says_what_to_do():
+    pooled = (nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(3), nn.Flatten())
+    data = toy_pictures(9)  # in batches of 8
+    with pytest.raises(ValueError, match=r"a batch of one image .* another batch size"):
+        fit(nn.Sequential(*pooled), data, None, small_recipe(), progress=False)
+    with pytest.raises(ValueError, match="a batch of one image"):
+        predict(nn.Sequential(*pooled), data.images, small_recipe(), batch=8, train_mode=True)
 
 
 def test_predicting_in_train_mode_changes_the_answer_and_not_the_network():
