@@ -303,7 +303,7 @@ def last_loss(setting: str, arm: str, part: str) -> float:
 
 
 @claim(
-    "04", "in the first five epochs no run of FReLU gets above 15 %, while each run of the others"
+    "04", "in the first five epochs no run of FReLU gets above 16.5 %, while each run of the others"
 )
 @claim("04", "the same layers with a ReLU at their end (notebook 06), doesn't lag")
 def _() -> bool:
@@ -311,8 +311,8 @@ def _() -> bool:
     curves = {
         arm: 100 * np.stack(one) for arm, one in runs.groupby("arm")["curve_validation_score"]
     }
-    lagging = curves.pop("frelu")[:, :5].max() <= 15.05
-    return lagging and all(found[:, :3].max(1).min() > 15 for found in curves.values())
+    lagging = curves.pop("frelu")[:, :5].max() < 16.5
+    return lagging and all(found[:, :3].max(1).min() > 16.5 for found in curves.values())
 
 
 @claim("04", "Yet FReLU's training loss falls as fast as theirs")
@@ -338,12 +338,12 @@ def _() -> bool:
     return late.all() and even.all() and settled.max() < 0.02 < jumping.min()
 
 
-@claim("04", "At the end the runs of one activation lie about as far apart as the activations do")
+@claim("04", "At the end the runs of one activation lie further apart than the activations do")
 def _() -> bool:
     runs = unets("unet-fair", "augmented")
     last = runs["curve_validation_score"].str[-1].groupby(runs["arm"])
     spread = last.agg(np.ptp)[SWAP].mean()
-    return 0.5 < spread / np.ptp(last.mean()[SWAP]) < 2
+    return spread > np.ptp(last.mean()[SWAP])
 
 
 @cache
@@ -500,24 +500,21 @@ def _() -> bool:
 
 @claim("README.ja.md", "ファネルの配線が役立つという証拠は見つかっていません")
 @claim("06", "and the 95 % interval lies below zero. So the first half of what article B's reader")
-@claim("06", "The swap as a whole, layer and wiring together, stays open")
+@claim("06", "The swap as a whole, layer and wiring together, is above zero, its size open")
 def _() -> bool:
     wiring, swap = (
         one(unets("unet-fair", "augmented"), "frelu", other, FAIR)
         for other in ("dw_bn_relu", "relu")
     )
-    return wiring.high < 0 and swap.verdict == "open"
+    return wiring.high < 0 and swap.verdict == "above zero, size open"
 
 
-@claim(
-    "06", "All pairs one way: of so few, that is the smallest p that the test can give, and Holm's"
-)
+@claim("06", "after Holm's correction the first four questions all have a p below 5 %")
 def _() -> bool:
     questions = [("frelu", "relu"), ("frelu", "mish"), ("dw_bn_relu", "relu")]
     questions += [("frelu", "dw_bn_relu"), ("wide_conv", "relu"), ("dw_bn_relu", "wide_conv")]
-    found = compare(unets("unet-fair", "augmented"), questions, FAIR).set_index("arm")
-    extra = found.loc["dw_bn_relu"].iloc[0]
-    return extra.p == 2 / 2**extra.pairs and extra.p_holm > 0.05
+    found = compare(unets("unet-fair", "augmented"), questions, FAIR)
+    return set(found.pairs[:4]) == {10} and found.p_holm[:4].max() < 0.05
 
 
 @claim("06", "has no gain over ReLU in any pair, and stays behind the extra layer in each")
@@ -529,9 +526,10 @@ def _() -> bool:
 REACHES = ("wide_conv", "relu"), ("dw_bn_relu", "wide_conv")
 
 
-@claim("06", "with it the same layers score lower in every pair")
+@claim("06", "with it the same layers score lower in nine pairs of ten")
 def _() -> bool:
-    return gaps("augmented", "frelu", "dw_bn_relu").max() < 0
+    found = gaps("augmented", "frelu", "dw_bn_relu")
+    return len(found) == 10 and (found < 0).sum() == 9
 
 
 def gaps_without_mountain(arm: str, reference: str) -> np.ndarray:
@@ -552,7 +550,13 @@ def _() -> bool:
         return (more - less).dropna()
 
     layer, swap = (mean_interval(change(arm)).low for arm in ("dw_bn_relu", "frelu"))
-    return gaps("plain", "dw_bn_relu", "relu").max() < 0 and layer > 0 > swap
+    return layer > 0 > swap
+
+
+@claim("06", "the extra layer, which gained in every pair, now loses in three of four")
+def _() -> bool:
+    found = gaps("plain", "dw_bn_relu", "relu")
+    return len(found) == 4 and (found < 0).sum() == 3
 
 
 @claim("06", "`dw_bn_relu` loses most by it")
@@ -583,7 +587,7 @@ def _() -> bool:
     for pair in (("dw_bn_relu", "relu"), ("dw_bn_relu", "frelu")):
         regions, surfaces = gaps("augmented", *pair), on_surfaces(*pair)
         found += [len(surfaces) == 3, surfaces.min() > 0, surfaces.mean() < regions.mean()]
-        found.append(regions.min() > 0)
+        found.append(regions.mean() > 0)
     return all(found)
 
 
