@@ -110,6 +110,7 @@ class _Follower(TorchFunctionMode):
         self._running: list[tuple[str, int]] = []
         self._runs: Counter[str] = Counter()
         self._layers = 0
+        self._followed: set[int] = set()  # runs of layers behind which an activation stood already
         self._origin = WeakTensorKeyDictionary()
         self._bent = WeakTensorKeyDictionary()  # (the tensor it was made of alone, by which gate)
         self._overwritten = WeakTensorKeyDictionary()  # what a ReLU in place would have changed
@@ -142,6 +143,7 @@ class _Follower(TorchFunctionMode):
     def _note_call(self, place: str, module: nn.Module, x: Tensor) -> None:
         self.read(x)
         origin = self._origin_of(x)
+        self._followed.add(origin.number)
         kind = (origin.channel_axis, origin.image, x.device, x.dtype)
         self.calls[place].append(Call(origin.layer, tuple(x.shape), *kind, tuple(self._running)))
         if getattr(module, "works_in_place", False):
@@ -182,7 +184,10 @@ class _Follower(TorchFunctionMode):
     def _origin_behind(
         self, name: str, function: Callable[..., Any], inputs: tuple[Any, Any], result: Tensor
     ) -> _Origin:
-        """Where the result comes from, given what the function is and what it was given."""
+        """Where the result comes from, given what the function is and what it was given.
+
+        Of several tensors the first counts that no activation stands behind, else the latest.
+        """
         known = [tensor for tensor in tensors_in(inputs) if tensor in self._origin]
         if name.startswith(_CHANNELS_SECOND):
             looks = "conv" in name and _is_window(inputs)  # as its author does, across neighbours
@@ -193,7 +198,8 @@ class _Follower(TorchFunctionMode):
         if not known:
             return _Origin("", 1)
         alike = [tensor for tensor in known if tensor.shape == result.shape] or known
-        first = max(alike, key=lambda tensor: self._origin[tensor].number)
+        fresh = [x for x in alike if self._origin[x].number not in self._followed]
+        first = fresh[0] if fresh else max(alike, key=lambda x: self._origin[x].number)
         before = self._origin[first]
         if name == "layer_norm":
             return self._new_origin(self._caller, before.channel_axis, before.image)

@@ -665,6 +665,11 @@ class Attention(nn.Module):
         return self.last(self.conv(x))
 
 
+def test_behind_a_shortcut_with_a_layer_the_main_path_counts():
+    report = swap_activation(network("resnet18"), example=EXAMPLE, only="layer2.0.relu#2")
+    assert report.swapped[0].behind == "layer2.0.bn2"
+
+
 def test_no_window_where_no_image_is():
     report = swap_activation(Attention(), "frelu", SMALL)
     assert [row.name for row in report.swapped] == ["last"]
@@ -700,7 +705,7 @@ def shuffled(self, x):
     ],
     ids=["shortcut first", "shortcut last", "channels shuffled"],
 )
-def test_of_several_tensors_the_latest_layer_counts(forward):
+def test_of_several_tensors_the_layer_without_an_activation_counts(forward):
     report = swap_activation(Wired(forward), "frelu", SMALL)
     assert [(row.name, row.behind) for row in report.swapped] == [("act.0", "a"), ("act.1", "b")]
 
