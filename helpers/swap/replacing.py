@@ -21,9 +21,6 @@ from .report import Left, Swapped, SwapReport, first_of
 from .tracing import Call, Trace, tensors_in, trace
 
 Classes = tuple[type[nn.Module], ...]
-NOT_REACHED = "the example did not reach it"
-
-
 Example = Tensor | tuple[Any, ...] | Mapping[str, Any]
 
 
@@ -222,8 +219,7 @@ def _example_for(model: nn.Module, example: Example | None) -> Example:
             f"example is a {type(example).__name__}; give a tensor (N, C, H, W), or for several "
             "inputs a tuple or a dict."
         )
-    flat = {type(m) for m in model.modules()} & {nn.Conv1d, nn.Conv3d} == set()
-    if isinstance(example, Tensor) and example.dim() != 4 and flat and _has_conv2d(model):
+    if isinstance(example, Tensor) and example.dim() != 4 and _takes_images_only(model):
         raise ValueError(
             f"example has shape {tuple(example.shape)}; give a batch (N, C, H, W). "
             "For one image: image[None]."
@@ -231,8 +227,10 @@ def _example_for(model: nn.Module, example: Example | None) -> Example:
     return _moved_to_weights(example, model)
 
 
-def _has_conv2d(model: nn.Module) -> bool:
-    return any(isinstance(module, nn.Conv2d) for module in model.modules())
+def _takes_images_only(model: nn.Module) -> bool:
+    layers = list(model.modules())
+    others = any(isinstance(layer, (nn.Conv1d, nn.Conv3d)) for layer in layers)
+    return not others and any(isinstance(layer, nn.Conv2d) for layer in layers)
 
 
 def _moved_to_weights(example: Any, model: nn.Module) -> Any:
@@ -294,7 +292,9 @@ def _reason_to_leave(place: _Place, places: Sequence[_Place], name: str, seen: T
     if not seen.calls.get(place.name):
         same = (p.name for p in places if p.module is place.module and seen.calls.get(p.name))
         by = next(same, None)
-        return f"the same module as {by}, and called by that name" if by else NOT_REACHED
+        if by:
+            return f"the same module as {by}, and called by that name"
+        return "the example did not reach it"
     if place.name in seen.reread:
         return "works in place for a later layer that reads its input; set inplace=False to swap it"
     return None

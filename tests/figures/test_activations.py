@@ -18,12 +18,6 @@ from helpers.figures import activations as curves, style
 POINTWISE = tuple(curves.FORMULAS)
 
 
-@pytest.fixture(autouse=True)
-def no_figure_stays_open():
-    yield
-    plt.close("all")
-
-
 def curve(name: str) -> figures.Curve:
     """Any curve will do: with a kink at zero and a slope that jumps there."""
     x = np.linspace(-5, 5, 101)

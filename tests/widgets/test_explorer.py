@@ -83,4 +83,3 @@ def test_the_static_figure_has_two_states():
     figure = explorer.twin()
     titles = [axes.get_title() for part in figure.subfigs for axes in part.axes]
     assert titles.count("value $f(x)$") == 2
-    plt.close(figure)

@@ -277,4 +277,3 @@ def test_the_static_figure_has_a_key_of_who_wins():
     figure = funnel.twin()
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["T(x) wins", "x wins", "tie"]
-    plt.close(figure)

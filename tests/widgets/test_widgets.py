@@ -64,7 +64,6 @@ def test_an_output_has_the_figure_with_words_and_a_live_one_the_widget(
 def test_the_twin_needs_words():
     with pytest.raises(ValueError, match="alternative text"):
         widgets.show_widget(IntSlider(), plt.figure(), alt=" ")
-    plt.close("all")
 
 
 class Kernel:
