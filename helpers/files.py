@@ -80,6 +80,8 @@ def circumstances() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": platform.system(),
     }
+    if torch.cuda.is_available():
+        processor["gpu"] = torch.cuda.get_device_name()
     return {"versions": versions, "machine": processor, "threads": torch.get_num_threads()}
 
 

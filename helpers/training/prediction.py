@@ -183,15 +183,20 @@ def standardise(images: Tensor, recipe: Recipe) -> Tensor:
 
 
 def precision(recipe: Recipe, device: torch.device) -> str:
-    """The number format of the computation: "bfloat16 autocast" or "float32".
+    """The number format: "bfloat16 autocast", "float32" or "float32, TF32 convolutions".
 
-    bfloat16 is used where the recipe has it and the device computes it faster.
+    bfloat16 is used where the recipe has it and the device computes it faster. In TF32, torch's
+    default on GPUs since Ampere, a convolution's factors have 11 significant bits instead of 24.
     """
-    return "bfloat16 autocast" if recipe.bf16 and gains_from_bf16(device) else "float32"
+    if recipe.bf16 and gains_from_bf16(device):
+        return "bfloat16 autocast"
+    tf32 = device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    has_units = tf32 and torch.cuda.get_device_capability(device) >= (8, 0)
+    return "float32, TF32 convolutions" if has_units else "float32"
 
 
 def autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager:
     """The context in which the recipe's forward pass runs on the device."""
-    if precision(recipe, device) == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    if precision(recipe, device) == "bfloat16 autocast":
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()

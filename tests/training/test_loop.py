@@ -500,6 +500,20 @@ def test_bf16_is_used_only_where_asked_for_and_supported(monkeypatch):
     assert prediction.precision(small_recipe(bf16=True), cpu) == "float32"
 
 
+@pytest.mark.parametrize(
+    ("capability", "allowed", "expected"),
+    [
+        ((9, 0), True, "float32, TF32 convolutions"),
+        ((9, 0), False, "float32"),
+        ((7, 5), True, "float32"),
+    ],
+)
+def test_tf32_is_a_number_format_of_its_own(monkeypatch, capability, allowed, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", allowed)
+    assert prediction.precision(small_recipe(), torch.device("cuda")) == expected
+
+
 def test_the_time_left_is_said_once_where_it_is_over_a_minute(capsys, monkeypatch):
     def run(seconds_per_look, epochs):
         clock = iter(range(100_000))
