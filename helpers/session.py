@@ -264,10 +264,14 @@ def repository() -> Path | None:
 def data_directory() -> Path:
     """Where data, checkpoints and a reader's runs go: `FUNNEL_DATA`, else `data/cache`.
 
-    A relative `FUNNEL_DATA` counts from the present directory.
+    A relative `FUNNEL_DATA` counts from the present directory. Raises ValueError when it is a file
+    or a link that leads nowhere.
     """
     if named := os.environ.get("FUNNEL_DATA"):
-        return Path(named).expanduser().absolute()
+        place = Path(named).expanduser().absolute()
+        if not place.is_dir() and os.path.lexists(place):
+            raise ValueError(f"FUNNEL_DATA is '{named}', which is no folder: name one.")
+        return place
     return (repository() or Path.cwd()) / "data" / "cache"
 
 

@@ -149,6 +149,15 @@ def test_the_data_directory(monkeypatch, tmp_path, named, beside):
     assert data_directory() == (tmp_path / "here" if beside else ROOT / "data" / "cache")
 
 
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+def test_a_data_directory_that_is_none_is_named(monkeypatch, tmp_path, kind):
+    place = tmp_path / "data"
+    place.write_text("") if kind == "file" else place.symlink_to(tmp_path / "gone")
+    monkeypatch.setenv("FUNNEL_DATA", str(place))
+    with pytest.raises(ValueError, match=r"FUNNEL_DATA is '.*data', which is no folder: name one"):
+        data_directory()
+
+
 def test_an_installed_package_keeps_its_data_in_the_present_directory(monkeypatch, tmp_path):
     monkeypatch.delenv("FUNNEL_DATA", raising=False)
     monkeypatch.setattr(

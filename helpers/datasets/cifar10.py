@@ -93,8 +93,7 @@ def _standin(root: Path) -> Path:
 
 
 def _prepare(root: Path, place: Path) -> None:
-    path = RELEASE.file(root)
-    assert path is not None
+    path = RELEASE.needed_file(root)
     read = read_npz if path.suffix == ".npz" else read_archive
     for name, array in read(path).items():
         np.save(place / f"{name}.npy", array)
@@ -122,6 +121,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"].reshape(-1)
         if images.shape[1:] != (32, 32, 3) or images.dtype != np.uint8:
             raise faulty(path, f"is not CIFAR-10: x_{part} is {images.dtype}{images.shape}")
+        if not len(images):
+            raise faulty(path, f"is not CIFAR-10: x_{part} has no pictures")
         result[f"x_{part}"] = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         result[f"y_{part}"] = _checked_labels(labels, len(images), path, f"y_{part}")
     return result

@@ -12,6 +12,8 @@ from PIL import Image
 
 from .prepared import DataError
 
+MOST_PIXELS = 1 << 24  # of one picture of a release; the real ones have 320x240
+
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size as two ints. Raises ValueError unless it is (height, width), whole and above 0."""
@@ -39,6 +41,10 @@ def picture_size(jpeg: bytes, name: str) -> tuple[int, int]:
     """(height, width) of a picture. Raises DataError naming a file that can't be read."""
     with _naming(name):
         width, height = Image.open(io.BytesIO(jpeg)).size
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"{name} has {width}x{height} pixels; no picture of the release is so large"
+        )
     return height, width
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..session import current_profile, data_directory
 from .download import Remote, try_download
+from .prepared import DataError
 
 STANDIN = "stand-in data"
 
@@ -27,6 +28,14 @@ class Release:
         """What is in `root`, downloaded or put there by hand."""
         candidates = (root / self.archive.name, root / self.alternative)
         return next((path for path in candidates if path.exists()), None)
+
+    def needed_file(self, root: Path) -> Path:
+        """The file in `root`. Raises DataError when it is not there."""
+        if found := self.file(root):
+            return found
+        raise DataError(
+            f"{self.archive.name} is gone; put it back or delete {self.prepared} and load again."
+        )
 
     def is_available(self, *parts: str) -> bool:
         """Whether the data directory has the real data; a profile that may download fetches it.

@@ -18,7 +18,7 @@ from ..session import current_profile, data_directory
 from . import resize, standin_stanford, stanford_release
 from .classes import REGIONS, SURFACES
 from .download import Remote
-from .prepared import DataError, complete, prepared_array, read_array
+from .prepared import DataError, complete, prepared_array, read_array, read_json
 from .sources import STANDIN, Release, Sourced
 
 CLASSES = {
@@ -198,19 +198,12 @@ class _Prepared:
     def _path(self, *names: str) -> Path:
         return self.root.joinpath(PREPARED, *names)
 
-    def _release(self) -> Path:
-        found = RELEASE.file(self.root)
-        if found is None:
-            name = RELEASE.archive.name
-            raise DataError(f"{name} is gone; put it back or delete {PREPARED} and load again.")
-        return found
-
     def _originals(self) -> Path:
         """The pictures' files, one after the other, and an index of their names and sizes."""
         return complete(self._path("images"), self._write_originals)
 
     def _write_originals(self, place: Path) -> None:
-        jpegs = stanford_release.read(self._release(), "images", self.real)
+        jpegs = stanford_release.read(RELEASE.needed_file(self.root), "images", self.real)
         index = {
             "ids": list(jpegs),
             "bytes": [len(jpeg) for jpeg in jpegs.values()],
@@ -221,7 +214,7 @@ class _Prepared:
 
     def index(self) -> dict[str, list]:
         """Of each picture, in the order of the arrays: "ids", "bytes" and "sizes" (h, w)."""
-        return json.loads((self._originals() / "index.json").read_text())
+        return read_json(self._originals() / "index.json")
 
     def jpegs(self) -> list[np.ndarray]:
         """Each picture's file, read from the disk as it is used."""
@@ -239,7 +232,7 @@ class _Prepared:
 
     def _joined_labels(self, task: str) -> np.ndarray:
         index = self.index()
-        maps = stanford_release.read_labels(self._release(), task, self.real)
+        maps = stanford_release.read_labels(RELEASE.needed_file(self.root), task, self.real)
         if alone := sorted(set(index["ids"]) ^ set(maps)):
             raise DataError(f"{alone[0]} has either no picture or no {task}.txt")
         for name, (height, width) in zip(index["ids"], index["sizes"], strict=True):

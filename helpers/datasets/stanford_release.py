@@ -5,6 +5,7 @@ Source of the format: README in iccv09Data.tar.gz (Gould, Fulton, Koller, ICCV 2
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import tarfile
@@ -20,6 +21,8 @@ from .prepared import CutOffError, DataError, faulty
 KINDS = ("regions", "surfaces", "layers")
 HIGHEST = {"regions": 7, "surfaces": 2, "layers": 32767}  # the lowest is always -1, unknown
 LARGEST = 1 << 24  # bytes of one file; the real ones have at most 0.3 MB
+MOST_BYTES = 1 << 29  # of all files together, unpacked; the real ones have 346 MB
+MOST_FILES = 20_000  # the release has 2,865
 
 # Of each kind the md5 of what `md5sum *` prints in name order, of horizons.txt its own: the
 # contents are the same in every copy, the archive around them is not.
@@ -42,12 +45,16 @@ def files(release: Path, kinds: Sequence[str]) -> Iterator[tuple[str, str, bytes
     """Kind ("images", "horizons" or one of KINDS), id and content of the files in a release.
 
     Nothing is written, so a name in an archive that points elsewhere does no harm. Raises
-    CutOffError when an archive ends too early, DataError when it is damaged otherwise.
+    CutOffError when an archive ends too early, DataError when it is damaged otherwise or holds
+    more than MOST_FILES or MOST_BYTES.
     """
+    total = 0
     try:
-        for name, content in _unpacked(release) if release.is_dir() else _packed(release):
+        for name, size, content in _unpacked(release) if release.is_dir() else _packed(release):
             for kind in kinds:
-                if match := _PATTERNS[kind].search(name):
+                if size <= LARGEST and (match := _PATTERNS[kind].search(name)):
+                    total += size
+                    _bound(total, MOST_BYTES, "bytes")
                     yield kind, match[1], content()
     except PermissionError:
         raise  # it names the file, which is not damaged
@@ -57,16 +64,41 @@ def files(release: Path, kinds: Sequence[str]) -> Iterator[tuple[str, str, bytes
         raise faulty(release, f"is damaged ({error})", failure) from error
 
 
-def _packed(archive: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    with tarfile.open(archive, "r:gz") as file:
-        for member in file:
-            if member.isfile() and member.size <= LARGEST:
-                yield member.name, file.extractfile(member).read  # type: ignore[union-attr]  # a file
+def _bound(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise tarfile.ReadError(f"no release has more than {most} {what}")
 
 
-def _unpacked(tree: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    for path in tree.rglob("*.*"):
-        yield f"{tree.name}/{path.relative_to(tree).as_posix()}", path.read_bytes
+class _Bounded(gzip.GzipFile):
+    """Refuses, before it unpacks them, a header and a whole that are larger than any release's."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As GzipFile's. Raises ReadError for more than LARGEST at once."""
+        _bound(size or 0, LARGEST, "bytes in one piece")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As GzipFile's. Raises ReadError beyond MOST_BYTES."""
+        _bound(offset, MOST_BYTES, "bytes")
+        return super().seek(offset, whence)
+
+
+_Members = Iterator[tuple[str, int, Callable[[], bytes]]]  # name, size in bytes, content
+
+
+def _packed(archive: Path) -> _Members:
+    with _Bounded(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as file:
+        for count, member in enumerate(file):
+            _bound(count, MOST_FILES, "files")
+            if member.isfile():
+                yield member.name, member.size, file.extractfile(member).read  # type: ignore[union-attr]  # a file
+
+
+def _unpacked(tree: Path) -> _Members:
+    for count, path in enumerate(tree.rglob("*.*")):
+        _bound(count, MOST_FILES, "files")
+        name = f"{tree.name}/{path.relative_to(tree).as_posix()}"
+        yield name, path.stat().st_size, path.read_bytes
 
 
 def _compare(release: Path, kind: str, sums: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 Labels = Tensor | np.ndarray
+MOST_COUNTS = 1 << 29  # of a confusion matrix; 4 GB
 
 
 def confusion_matrix(
@@ -23,7 +25,8 @@ def confusion_matrix(
     Pixels whose target is `ignore_index` are left out. Matrices of several maps add up.
 
     Returns (classes, classes) int64 counts in pixels: rows are the truth, columns the prediction.
-    Raises ValueError for unequal shapes, labels that are not integers or lie outside the range.
+    Raises ValueError for unequal shapes, labels that are not integers or lie outside the range, and
+    for more classes than memory holds the square of.
     Introduced in notebook 05.
 
     >>> confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, 0, -1]), classes=2).tolist()
@@ -132,6 +135,10 @@ def per_image_iou(
             f"per_image_iou takes maps (H, W), one for each image, and got a single one, "
             f"{tuple(targets.shape)}: put it into a list"
         )
+    if wrong := [tuple(np.shape(one)) for one in targets if np.ndim(one) != 2]:
+        raise ValueError(
+            f"per_image_iou takes maps (H, W), one for each image, and got one of shape {wrong[0]}"
+        )
     rows = [
         _image_iou(prediction, target, classes, image)
         for image, (prediction, target) in enumerate(zip(predictions, targets, strict=True))
@@ -153,6 +160,8 @@ def _image_iou(prediction: Labels, target: Labels, classes: int, image: int) -> 
 def _joint_counts(prediction: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
     """Count each pair of target and prediction: (C + 1, C) int64, row 0 for unknown (-1)."""
     bins = (classes + 1) * classes
+    if bins > MOST_COUNTS:
+        raise ValueError(f"{classes} classes make a matrix of {bins * 8 / 1e9:.0f} GB: count fewer")
     kind: Any = np.uint8 if bins <= 256 else np.int64
     codes = target.astype(kind)  # as uint8, -1 is 255, and adding 1 makes it 0
     codes += 1
@@ -176,6 +185,8 @@ def _checked(
     prediction: Labels, target: Labels, classes: int, ignore_index: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both label maps as arrays, known to fit each other and the classes; unknown becomes -1."""
+    if not isinstance(classes, Integral) or classes < 1:
+        raise ValueError(f"classes is {classes!r}: give how many there are, a whole number")
     prediction, target = _integers(prediction, "prediction"), _integers(target, "target")
     if prediction.shape != target.shape:
         raise ValueError(
@@ -197,7 +208,7 @@ def _check_not_one_hot(target: np.ndarray, classes: int) -> None:
     """Raise ValueError for zeros and ones that stand for classes along one axis."""
     axes = [axis for axis, size in enumerate(target.shape) if size == classes]
     few = target.size < 30 * classes  # so few labels may look like it by chance
-    if classes < 3 or target.ndim < 3 or not axes or few or target.max() > 1:
+    if classes < 2 or target.ndim < 2 or not axes or few or target.max() > 1:
         return
     if any((target.sum(axis) == 1).all() for axis in axes):
         raise ValueError("the target is one-hot: pass labels, its argmax over the classes")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..evaluation.iou import confusion_matrix
-from .prediction import UNKNOWN, predict
+from .prediction import UNKNOWN, check_images, predict
 from .recipes import Recipe
 
 
@@ -29,20 +29,30 @@ class OwnSizes(Protocol):
 def class_maps(
     model: nn.Module, scenes: OwnSizes, recipe: Recipe, enlarge: str = "bilinear"
 ) -> list[np.ndarray]:
-    """One int8 map of classes, (h, w), for each scene, at the scene's own size.
+    """One map of classes, (h, w), for each scene, at the scene's own size: int8 up to 128 classes.
 
     enlarge: "bilinear" enlarges the logits (the fair protocol); "lanczos4" enlarges the softmax by
-    OpenCV's filter of that name (article B's). Raises ValueError for another word, and for images
-    that are not uint8 (N, 3, H, W). Introduced in notebook 04.
+    OpenCV's filter of that name (article B's). One batch of logits is held at a time. Raises
+    ValueError for another word, and for images that are not uint8 (N, 3, H, W). Introduced in
+    notebook 04.
     """
     if enlarge not in _ENLARGE:
         raise ValueError(f"enlarge is '{enlarge}'; choose bilinear or lanczos4.")
-    logits = predict(model, scenes.images, recipe, batch=recipe.batch)
+    check_images(scenes.images)
+    logits = (
+        one
+        for images in scenes.images.split(recipe.batch)
+        for one in predict(model, images, recipe, batch=recipe.batch)
+    )
     sizes = [labels.shape for labels in scenes.full_labels]
     return [
-        _ENLARGE[enlarge](one, size).argmax(0).to(torch.int8).numpy()
+        _ENLARGE[enlarge](one, size).argmax(0).to(_kind_for(len(one))).numpy()
         for one, size in zip(logits, sizes, strict=True)
     ]
+
+
+def _kind_for(classes: int) -> torch.dtype:
+    return torch.int8 if classes <= 128 else torch.int16
 
 
 def set_matrix(maps: list[np.ndarray], truths: list[np.ndarray], classes: int) -> Tensor:

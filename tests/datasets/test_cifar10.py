@@ -178,6 +178,7 @@ def test_a_failed_download_is_reported_and_replaced(root, monkeypatch, capsys):
     [
         ({"x_test": PICTURES[50:, :16]}, "x_test is uint8(10, 16, 32, 3)"),
         ({"x_train": PICTURES[:50] / 255}, "x_train is float64"),
+        ({"x_train": PICTURES[:0], "y_train": LABELS[:0]}, "x_train has no pictures"),
         ({"y_train": LABELS[:49]}, "49 labels for 50 pictures"),
         ({"y_test": np.full(10, 10)}, "y_test has label 10, not in 0..9"),
         ({"y_test": np.full(10, -1)}, "y_test has label -1, not in 0..9"),

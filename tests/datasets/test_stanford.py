@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import shutil
@@ -312,14 +313,79 @@ def test_members_that_point_elsewhere_write_nothing(root, archive, tmp_path_fact
 
 
 def test_members_of_archives_that_are_too_large_are_not_read(root, archive, monkeypatch):
-    monkeypatch.setattr(stanford_release, "LARGEST", 100)
+    monkeypatch.setattr(stanford_release, "LARGEST", 600)
     (root / "iccv09Data.tar.gz").write_bytes(archive)
     with pytest.raises(DataError, match="has no images"):
         load_stanford(size=SIZE)
 
 
+def _with_header_of(size: int) -> bytes:
+    """A pax header that says it has `size` bytes, as a bomb's would."""
+    header = tarfile.TarInfo("bomb")
+    header.type, header.size = tarfile.XHDTYPE, size
+    return header.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _with_member_of(size: int) -> bytes:
+    member = tarfile.TarInfo("foreign.bin")
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT) + bytes(512)
+
+
+def _with_members(count: int) -> bytes:
+    return tarfile.TarInfo("empty").tobuf() * count
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (_with_header_of(1 << 31), "16777216 bytes in one piece"),
+        (_with_member_of(12 << 30), "536870912 bytes"),
+        (_with_members(20_002), "20000 files"),
+    ],
+    ids=["header of 2 GB", "member of 12 GB", "20,002 members"],
+)
+def test_bombs_are_refused_before_they_are_unpacked(root, content, complaint):
+    (root / "iccv09Data.tar.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=f"no release has more than {complaint}"):
+        load_stanford(size=SIZE)
+
+
+def test_all_files_together_are_bounded(root, archive, monkeypatch):
+    monkeypatch.setattr(stanford_release, "MOST_BYTES", len(archive) // 2)
+    path = root / "iccv09Data"
+    with tarfile.open(fileobj=io.BytesIO(archive)) as file:
+        file.extractall(root, filter="data")
+    assert path.is_dir()
+    with pytest.raises(DataError, match="no release has more than"):
+        load_stanford(size=SIZE)
+
+
+def test_a_picture_of_too_many_pixels_is_refused():
+    buffer = io.BytesIO()
+    Image.new("L", (5000, 5000)).save(buffer, "png")
+    with pytest.raises(DataError, match=r"0000001\.jpg has 5000x5000 pixels"):
+        resize.picture_size(buffer.getvalue(), "0000001.jpg")
+
+
+@pytest.mark.parametrize("name", ["index.json", "jpegs.npy"])
+@pytest.mark.parametrize("fault", ["flip", "cut", "gone"])
+def test_damaged_originals_are_prepared_again(root, archive, accepted, capsys, name, fault):
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    before = load_stanford(size=SIZE)
+    path = root / stanford.PREPARED / "images" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.unlink()
+    if fault != "gone":
+        path.write_bytes(content if fault == "flip" else content[:-1])
+    after = load_stanford(size=SIZE)
+    assert f"{name} is damaged. It is prepared again." in capsys.readouterr().out
+    assert all((a == b).all() for a, b in zip(before.test.jpegs, after.test.jpegs, strict=True))
+
+
 def test_a_file_of_somebody_else_is_not_called_damaged(root, archive, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "iccv09Data.tar.gz")
 
     (root / "iccv09Data.tar.gz").write_bytes(archive)

@@ -50,6 +50,37 @@ def test_of_two_the_first_to_finish_wins(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+def test_what_is_damaged_and_cannot_be_prepared_again_stays(tmp_path, capsys):
+    def fail(_):
+        raise DataError("the archive is gone")
+
+    directory = storage.complete(tmp_path / "b", write("first"))
+    (directory / "file").write_text("frist")
+    with pytest.raises(DataError, match="the archive is gone"):
+        storage.complete(directory, fail)
+    assert (directory / "file").read_text() == "frist"
+    assert storage.complete(directory, write("second")) == directory
+    assert (directory / "file").read_text() == "second"
+    assert capsys.readouterr().out.count("file is damaged. It is prepared again.") == 2
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"file": "x"}', '{"file": 1}'])
+def test_damaged_checksums_are_damage(tmp_path, content):
+    directory = storage.complete(tmp_path / "b", write("first"))
+    (directory / storage.CHECKSUMS).write_text(content)
+    storage.complete(directory, write("second"))
+    assert (directory / "file").read_text() == "second"
+
+
+def test_what_was_prepared_before_there_were_checksums_is_read(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "index.json").write_text("[1]")
+    assert storage.read_json(storage.complete(tmp_path / "b", write("x")) / "index.json") == [1]
+    (tmp_path / "b" / "index.json").write_text("[1")
+    with pytest.raises(DataError, match=r"index\.json is damaged .* Delete .*b and load again"):
+        storage.read_json(tmp_path / "b" / "index.json")
+
+
 def test_a_failed_rename_is_an_error(tmp_path, monkeypatch):
     def fail(*_):
         raise PermissionError("not yours")
@@ -68,6 +99,13 @@ def test_a_full_disk_is_an_error_that_names_what_was_written(tmp_path, monkeypat
         storage.prepared_array(tmp_path / "images" / "x.npy", lambda: np.zeros(3))
     assert "images was not written" in caught.value.__notes__[0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes nothing")
+def test_a_folder_that_cannot_be_made_is_named():
+    with pytest.raises(OSError, match="/proc/funnel") as caught:
+        storage.complete(Path("/proc/funnel/prepared"), write("x"))
+    assert caught.value.__notes__ == ["/proc/funnel/prepared was not written."]
 
 
 CHILD = """

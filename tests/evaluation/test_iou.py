@@ -103,8 +103,8 @@ def test_class_only_predicted_scores_zero():
 
 def test_article_averages():
     """A class skipped in one image, predicted where it is not in another, and one that never is."""
-    predictions = [torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 0, 0])]
-    targets = [torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 0])]
+    predictions = [torch.tensor([[0, 0, 1, 1]]), torch.tensor([[0, 0, 0, 0]])]
+    targets = [torch.tensor([[0, 0, 0, 0]]), torch.tensor([[0, 0, 0, 0]])]
     score = per_image_iou(predictions, targets, classes=3)
     assert score.counted.tolist() == [2, 1, 0]
     assert score.per_class.tolist() == [(0.5 + 1) / 2, 0, -1]
@@ -143,7 +143,7 @@ def test_no_warning_when_there_is_something():
         warnings.simplefilter("error")
         matrix = confusion_matrix(torch.tensor([0]), torch.tensor([0]), classes=3)
         assert mean_iou(matrix) == pixel_accuracy(matrix) == 1
-        per_image_iou([torch.tensor([0])], [torch.tensor([0])], classes=3)
+        per_image_iou([torch.tensor([[0]])], [torch.tensor([[0]])], classes=3)
 
 
 # --- second opinions -------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_masks_are_labels_of_two_classes():
         ([0, 2], [0, 1], r"the prediction has label 2, outside .* argmax"),
         ([0, -1], [0, -1], r"the prediction has label -1"),
         ([0, 300], [0, 1], r"the prediction has label 300"),
-        ([0, 1, 1], [0, 1], r"shape \(3,\), the target \(2,\): enlarge the logits"),
+        ([0, 1, 1], [0, 1], r"shape \((1, )?3,?\), the target \((1, )?2,?\): enlarge the logits"),
         ([0.0, 1.0], [0, 1], r"the prediction holds float64: pass integer labels"),
         ([0, 1], [0.5, 1], r"the target holds float64"),
     ],
@@ -315,7 +315,7 @@ def test_errors_name_what_is_wrong(prediction, target, message):
     with pytest.raises(ValueError, match=message):
         confusion_matrix(np.array(prediction), np.array(target), classes=2)
     with pytest.raises(ValueError, match=f"image 0: .*{message}"):
-        per_image_iou([np.array(prediction)], [np.array(target)], classes=2)
+        per_image_iou([np.array([prediction])], [np.array([target])], classes=2)
 
 
 def test_minus_one_is_outside_when_another_index_is_ignored():
@@ -325,7 +325,7 @@ def test_minus_one_is_outside_when_another_index_is_ignored():
 
 def test_numbers_of_images_must_agree():
     with pytest.raises(ValueError, match="2 predictions and 1 targets"):
-        per_image_iou([np.zeros(1, int)] * 2, [np.zeros(1, int)], classes=1)
+        per_image_iou([np.zeros((1, 1), int)] * 2, [np.zeros((1, 1), int)], classes=1)
     with pytest.raises(ValueError, match="at least one"):
         per_image_iou([], [], classes=1)
 
@@ -355,6 +355,29 @@ def test_one_hot_maps_are_refused():
     assert confusion_matrix(three_pixels, three_pixels, 3).sum() == 3
 
 
+@pytest.mark.parametrize("shape", [(9, 2), (2, 8, 9), (4, 2, 8, 9)])
+def test_one_hot_maps_of_two_classes_are_refused(shape):
+    axis = shape.index(2)
+    first = np.random.default_rng(0).integers(0, 2, [1 if n == 2 else n * 9 for n in shape])
+    one_hot = np.concatenate([first, 1 - first], axis)
+    with pytest.raises(ValueError, match="the target is one-hot: pass labels"):
+        confusion_matrix(one_hot, one_hot, 2)
+
+
+@pytest.mark.parametrize("classes", ["21", 21.0, 0, None])
+def test_a_number_of_classes_is_whole(classes):
+    with pytest.raises(ValueError, match=f"classes is {classes!r}: give how many there are"):
+        confusion_matrix(np.array([0]), np.array([0]), classes)
+
+
+def test_a_matrix_that_no_memory_holds_is_refused():
+    with pytest.raises(ValueError, match="1000000 classes make a matrix of 8000 GB"):
+        confusion_matrix(np.array([0]), np.array([0]), 1_000_000)
+
+
 def test_a_single_map_is_no_list_of_maps():
+    rows = list(np.zeros((8, 9), int))
+    with pytest.raises(ValueError, match=r"and got one of shape \(9,\)"):
+        per_image_iou(rows, rows, 3)
     with pytest.raises(ValueError, match=r"got a single one, \(8, 9\): put it into a list"):
         per_image_iou(np.zeros((8, 9), int), np.zeros((8, 9), int), 3)

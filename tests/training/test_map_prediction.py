@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from helpers import class_maps, mean_iou, set_matrix
+from helpers.training import map_prediction
 from helpers.training.map_prediction import _lanczos4_matrix
 from helpers.training.recipes import Recipe
 
@@ -39,6 +40,27 @@ def test_maps_come_at_each_images_own_size_and_agree_with_the_truth(enlarge):
     assert [one.shape for one in maps] == [truth.shape for truth in parts.full_labels]
     assert all(one.dtype == np.int8 for one in maps)
     assert mean_iou(set_matrix(maps, parts.full_labels, 2)) == 1
+
+
+def test_more_than_128_classes_keep_their_numbers():
+    class Last(nn.Module):
+        def forward(self, x):
+            return torch.arange(200.0).view(1, -1, 1, 1).expand(len(x), -1, *x.shape[2:])
+
+    maps = class_maps(Last(), scenes(), RECIPE)
+    assert {int(number) for one in maps for number in np.unique(one)} == {199}
+
+
+def test_one_batch_of_logits_is_held_at_a_time(monkeypatch):
+    asked = []
+
+    def spy(model, images, *_, **__):
+        asked.append(len(images))
+        return torch.zeros(len(images), 2, 32, 32)
+
+    monkeypatch.setattr(map_prediction, "predict", spy)
+    assert len(class_maps(Threshold(), scenes(), RECIPE)) == 3
+    assert asked == [2, 1]
 
 
 def test_another_way_to_enlarge_is_refused():
