@@ -53,7 +53,7 @@ def test_each_picture_has_a_question_before_it(path):
         if heading := re.match(r"##+ (\d+)?", cell.source):
             section, asked = heading[1] or section, False
         asked = asked or bool(instructors.ASKED.search(cell.source))
-        if cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs):
+        if cell.cell_type == "code" and any(map(notebooks.is_figure, cell.outputs)):
             assert asked or waiting[section], f"section {section}: {cell.source[-200:]}"
             waiting[section] -= not asked
             asked = False

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from helpers.figures.style import figure_output
 from tools.minutes import minutes, stated
 
 
 def test_words_lines_figures_and_predictions_count():
-    picture = new_output("display_data", data={"image/png": ""})
+    picture = new_output("display_data", data=figure_output(b"", "words"))
     cells = [
         new_markdown_cell(" ".join(["word"] * 129 + ["**Predict.**"])),
         new_code_cell("a = 1\n\n" * 30, outputs=[picture]),

@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbval import kernel
 
+from helpers.figures.style import figure_output
 from tools import notebooks
 
 
@@ -131,14 +132,12 @@ def test_clean_removes_widgets_paths_and_versions():
     notebook.cells[2].outputs = [
         new_output("display_data", data={notebooks.WIDGET_VIEW: {}, "text/plain": "a slider"}),
         new_output("stream", name="stderr", text=warning),
-        new_output(
-            "display_data", data={"image/png": "iVBOR"}, metadata={"image/png": {"alt": "A"}}
-        ),
+        new_output("display_data", data=figure_output(b"iVBOR", "A <b>")),
     ]
     notebooks.clean(notebook)
     text, picture = notebook.cells[2].outputs
     assert text.text == f"helpers{os.sep}x.py:3: UserWarning\nnotebook:1: UserWarning"
-    assert picture.metadata["image/png"]["alt"] == "A"
+    assert notebooks.picture_and_words(picture) == (b"iVBOR", "A <b>")
     assert set(notebook.metadata) == {"funnel", "kernelspec", "language_info"}
     assert notebook.metadata["language_info"] == {"name": "python"}
     assert "execution" not in notebook.cells[2].metadata

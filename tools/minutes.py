@@ -40,7 +40,7 @@ def _minutes_of(cell: NotebookNode) -> float:
         return 0.0
     if cell.cell_type == "code":
         lines = sum(bool(line.strip()) for line in cell.source.splitlines())
-        figures = sum("image/png" in output.get("data", {}) for output in cell.outputs)
+        figures = sum(map(notebooks.is_figure, cell.outputs))
         return MINUTES_A_LINE * lines + figures
     text = re.sub(r"\]\([^)]*\)", "]", cell.source)  # a link's address is not read
     return len(text.split()) / WORDS_A_MINUTE + text.count("**Predict.**")

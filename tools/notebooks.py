@@ -12,6 +12,8 @@ import sys
 import tempfile
 import time
 import tomllib
+from base64 import b64decode
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+FIGURE = re.compile(r'<figure[^>]*><img alt="([^"]*)" src="data:image/png;base64,([^"]*)">')
 BADGE_PICTURE = "https://colab.research.google.com/assets/colab-badge.svg"
 BADGE = re.compile(r"\[!\[Open in Colab\][^\r\n]*")
 
@@ -82,6 +85,19 @@ def write(notebook: NotebookNode, path: Path) -> None:
     line_end = "\r\n" if path.exists() and b"\r\n" in path.read_bytes() else "\n"
     part.write_text(f"{nbformat.writes(notebook).rstrip()}\n", "utf-8", newline=line_end)
     part.replace(path)
+
+
+def is_figure(output: Any) -> bool:
+    """Whether a stored output is one of the series' figures, or a lab's still picture."""
+    return bool(FIGURE.search("".join(output.get("data", {}).get("text/html", ""))))
+
+
+def picture_and_words(output: Any) -> tuple[bytes, str]:
+    """A figure's PNG and its alternative text. Raises ValueError for an output that is none."""
+    found = FIGURE.search("".join(output["data"]["text/html"]))
+    if not found:
+        raise ValueError("the output holds no figure of the series")
+    return b64decode(found[2]), unescape(found[1])
 
 
 def is_bootstrap(cell: NotebookNode) -> bool:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-from base64 import b64decode
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -118,13 +117,13 @@ def adapt(notebook: Any, stem: str) -> None:
 
 def output_of(output: Any, name: str, lab: str) -> Any:
     """The output; a figure becomes HTML with its words, and a lab's figure the lab."""
-    data = output.get("data", {})
-    if "image/png" not in data:
+    if not notebooks.is_figure(output):
         return output
+    picture, words = notebooks.picture_and_words(output)
     folder = SOURCE / "_static" / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.png").write_bytes(b64decode(data["image/png"]))
-    words = escape("".join(data["text/plain"]))
+    (folder / f"{name}.png").write_bytes(picture)
+    words = escape(words)
     figure = (
         f'<figure class="series-figure"><img src="_static/figures/{name}.png" alt="{words}">'
         f'<figcaption aria-hidden="true">{words}</figcaption></figure>'

@@ -11,7 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # One file per core at a time, notebooks first because they take longest.
 WORKERS = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 # The longest cell of the ci profile takes some seconds: one that reaches the limit hangs.
-NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=60"]
+NBVAL = [
+    "--nbval-lax",
+    "--nbval-current-env",
+    "--nbval-cell-timeout=60",
+    "--nbval-sanitize-with=tests/nbval.cfg",
+]
 # The examples in docstrings are tests too.
 WHOLE = ["notebooks", "tests", "helpers", "--cov=helpers", "--cov-fail-under=95"]
 

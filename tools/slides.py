@@ -97,7 +97,7 @@ def slide_type(cell: NotebookNode, before: NotebookNode | None) -> str:
 def is_rich(cell: NotebookNode) -> bool:
     """Whether it shows a picture, a table, or an exercise: something with a slide of its own."""
     data = [output.get("data", {}) for output in cell.outputs]
-    return "check." in cell.source or any("image/png" in d or "text/html" in d for d in data)
+    return "check." in cell.source or any("text/html" in each for each in data)
 
 
 def tag(notebook: NotebookNode) -> None:
@@ -143,9 +143,6 @@ def shown(cell: NotebookNode) -> str:
 def output_html(output: NotebookNode) -> str:
     """A stored output as HTML: a picture with its words, a table, or text."""
     data = output.get("data", {})
-    if "image/png" in data:
-        alt = output.metadata.get("image/png", {}).get("alt", "")
-        return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data["image/png"].strip()}">'
     if "text/html" in data:
         return "".join(data["text/html"])
     if "text/markdown" in data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from html import escape
 from io import BytesIO
 from typing import Any
 
@@ -59,9 +60,15 @@ def show(figure: Figure, alt: str) -> None:
     """
     if not alt.strip():
         raise ValueError("A figure needs alternative text: say in one sentence what it shows.")
-    data = {"image/png": b64encode(png(figure)).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt}})
+    display(figure_output(png(figure), alt), raw=True)
     plt.close(figure)
+
+
+def figure_output(picture: bytes, alt: str) -> dict[str, str]:
+    """A PNG with its words, as every front end shows both: JupyterLab drops an image's metadata."""
+    source = f"data:image/png;base64,{b64encode(picture).decode()}"
+    html = f'<figure style="margin:0"><img alt="{escape(alt)}" src="{source}"></figure>'
+    return {"text/html": html, "text/plain": alt}
 
 
 def png(figure: Figure) -> bytes:

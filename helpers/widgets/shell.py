@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ipywidgets import (
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from ..figures.style import png
+from ..figures.style import figure_output, png
 
 # ipywidgets 7 has another name for what appears under the pointer.
 TIP = "tooltip" if "tooltip" in DOMWidget.class_trait_names() else "description_tooltip"
@@ -79,8 +78,7 @@ def with_twin(widget: Widget, live: Bundle | None, picture: bytes, alt: str) -> 
         data, metadata = {}, {}
     else:
         close_the_earlier(widget)
-    still = {"image/png": b64encode(picture).decode(), "text/plain": alt}
-    return data | still, metadata | {"image/png": {"alt": alt}}
+    return data | figure_output(picture, alt), metadata
 
 
 _shown: dict[str, tuple[str, list[Widget]]] = {}  # cell -> its run, and what that run showed

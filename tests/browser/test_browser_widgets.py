@@ -153,6 +153,9 @@ def test_notebook_02_runs_whole_and_its_widgets_move(lab):
         before = widget.state()
         widget.press(widget.root.locator(".noUi-handle").first, "ArrowRight")
         assert widget.state().pixels != before.pixels
+        figures = notebook.page.locator(".jp-OutputArea figure img")
+        assert figures.count() > 3  # JupyterLab draws what is near the window
+        assert all(figures.nth(i).get_attribute("alt") for i in range(figures.count()))
         assert notebook.complaints() == []
 
 

@@ -71,11 +71,11 @@ def test_what_does_not_fit_is_named_with_what_does(settings, message):
 def test_a_live_output_has_the_view_and_the_figure_and_a_stored_one_the_figure(monkeypatch):
     monkeypatch.delenv("FUNNEL_STATIC", raising=False)
     lab, view = activation_explorer(), "application/vnd.jupyter.widget-view+json"
-    data, metadata = lab._repr_mimebundle_()
-    assert set(data) == {view, "image/png", "text/plain"}
-    assert data["text/plain"] == metadata["image/png"]["alt"] == explorer.ALT
+    data, _ = lab._repr_mimebundle_()
+    assert set(data) == {view, "text/html", "text/plain"}
+    assert data["text/plain"] == explorer.ALT
     monkeypatch.setenv("FUNNEL_STATIC", "1")
-    assert set(lab._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+    assert set(lab._repr_mimebundle_()[0]) == {"text/html", "text/plain"}
     assert not plt.get_fignums()
 
 

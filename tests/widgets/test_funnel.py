@@ -243,12 +243,12 @@ def test_the_page_gets_no_picture_of_a_data_set(monkeypatch):
 def test_a_live_output_has_the_view_and_the_figure_and_a_stored_one_the_figure(monkeypatch):
     monkeypatch.delenv("FUNNEL_STATIC", raising=False)
     lab, view = funnel_lab("edge"), "application/vnd.jupyter.widget-view+json"
-    data, metadata = lab._repr_mimebundle_()
-    assert set(data) == {view, "image/png", "text/plain"}
-    assert data["text/plain"] == metadata["image/png"]["alt"] == funnel.ALT
+    data, _ = lab._repr_mimebundle_()
+    assert set(data) == {view, "text/html", "text/plain"}
+    assert data["text/plain"] == funnel.ALT
     monkeypatch.setenv("FUNNEL_STATIC", "1")
     data, _ = lab._repr_mimebundle_()
-    assert set(data) == {"image/png", "text/plain"}
+    assert set(data) == {"text/html", "text/plain"}
     assert not plt.get_fignums()
 
 
