@@ -48,6 +48,9 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} pictures, images {tuple(self.images.shape)}>"
+
     def first(self, count: int | None) -> Images:
         """The first `count` pictures; all of them for None."""
         return Images(self.images[:count], self.labels[:count])

@@ -59,6 +59,9 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} scenes, images {tuple(self.images.shape)}>"
+
     @property
     def sources(self) -> tuple[int, ...]:
         """Where each picture is from: the first digit of its name."""

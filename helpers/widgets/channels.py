@@ -22,7 +22,7 @@ from ..figures.lab import panel_rows
 from ..nn.activations import FReLU
 from ..nn.networks import LeNet
 from ..session import current_profile, data_directory
-from ..training.prediction import standardise
+from ..training.prediction import check_images, standardise
 from ..training.recipes import tutorial_recipe
 from . import png, shell
 from .fields import colour_photograph, recorded_funnels
@@ -132,15 +132,16 @@ def network(
     """What is given, and what is recorded or prepared for what is not; None without a network.
 
     The network is copied: it stays in the mode, and on the device, in which the reader has it.
-    Raises ValueError for one without FReLU.
+    Raises ValueError for one without FReLU, and for images that LeNet does not take.
     """
     net = recorded_funnels() if net is None else deepcopy(net)
     if net is None:
         return None
-    if not isinstance(net.act1, FReLU):
+    if not isinstance(getattr(net, "act1", None), FReLU):
         raise ValueError("channel_look compares FReLU with ReLU: pass a LeNet('frelu')")
     if images is None:
         images, names = _prepared_pictures()
+    check_images(images)
     images = images[:OFFERED]
     names = names[:OFFERED] if names else ["as given"] * len(images)
     return Network(net.cpu().eval(), images, names)

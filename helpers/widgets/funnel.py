@@ -360,7 +360,9 @@ def funnel_lab(
     if isinstance(opens, str):
         checked("The lesson or input", opens, [*LESSONS, *inputs()])
         settings = LESSONS.get(opens, {"input": opens}) | settings
-    elif opens is not None:
+    elif isinstance(opens, Mapping):
         settings = {**opens, **settings}
+    elif opens is not None:
+        raise ValueError(f"The lab opens with a lesson, an input or a state, not with {opens!r}")
     state = as_json(opening(**settings))
     return FunnelLab(state=state, data=constants(), show=visible(show, SECTIONS))

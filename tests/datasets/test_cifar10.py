@@ -103,6 +103,11 @@ def test_the_official_archive(root, official):
     check_real(load_cifar10())
 
 
+def test_a_data_set_shows_itself_in_few_words(root):
+    write_npz(root / "cifar10.npz")
+    assert "test=<10 pictures, images (10, 3, 32, 32)>" in repr(load_cifar10())
+
+
 def test_prepared_data_needs_no_file(root):
     write_npz(root / "cifar10.npz")
     load_cifar10()

@@ -190,6 +190,11 @@ def test_prepared_data_needs_no_archive(root, archive, accepted, capsys):
     )
 
 
+def test_a_data_set_shows_itself_in_few_words(root, archive, accepted):
+    (root / "iccv09Data.tar.gz").write_bytes(archive)
+    assert "test=<4 scenes, images (4, 3, 30, 40)>" in repr(load_stanford(size=SIZE))
+
+
 def test_a_lost_archive_is_named(root, archive, accepted):
     prepared = stanford._Prepared(root, True)
     with pytest.raises(DataError, match=r"iccv09Data\.tar\.gz is gone"):

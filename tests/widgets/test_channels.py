@@ -58,6 +58,13 @@ def test_the_network_stays_as_the_reader_has_it():
 def test_a_network_without_funnels_is_refused():
     with pytest.raises(ValueError, match="pass a LeNet"):
         channel_look(LeNet("relu"), pictures())
+    with pytest.raises(ValueError, match="pass a LeNet"):
+        channel_look(pictures())
+
+
+def test_one_picture_in_place_of_several_is_refused():
+    with pytest.raises(ValueError, match=r"of shape \(3, 32, 32\): pass a uint8 tensor"):
+        channel_look(LeNet("frelu"), pictures()[0])
 
 
 def test_without_a_network_there_is_one_line(monkeypatch, capsys):

@@ -190,6 +190,7 @@ def test_every_lesson_is_a_state_and_says_another_thing():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"opens": 3}, "opens with a lesson, an input or a state, not with 3"),
         ({"opens": "edges"}, "The lesson or input is 'edges'; choose one of: edge, no activation"),
         ({"input": "photo"}, "input is 'photo'; choose one of: impulse"),
         ({"window": "4x4"}, "window is '4x4'; choose one of: 1x1"),
