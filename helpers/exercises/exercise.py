@@ -9,7 +9,8 @@ import re
 import textwrap
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from html import escape
@@ -107,12 +108,7 @@ class Exercise:
 
     def _tried(self, mine: Any, case: Any) -> Found | None:
         """What the object yields; an error counts as a result; None where nothing is written."""
-        with (
-            torch.random.fork_rng(devices=[]),
-            warnings.catch_warnings(),
-            np.errstate(all="ignore"),
-        ):
-            warnings.simplefilter("ignore")
+        with _settings_restored():
             torch.manual_seed(0)
             try:
                 found = self.run(mine, deepcopy(case))
@@ -150,6 +146,27 @@ class Exercise:
         return textwrap.dedent(inspect.getsource(self.reference))
 
 
+@contextmanager
+def _settings_restored() -> Iterator[None]:
+    """Without warnings; what the reader's object sets for the whole process is set back after."""
+    kept = torch.get_default_dtype(), torch.get_num_threads(), Path.cwd()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    with (
+        torch.random.fork_rng(devices=[]),
+        torch.set_grad_enabled(torch.is_grad_enabled()),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(kept[0])
+            torch.set_num_threads(kept[1])
+            os.chdir(kept[2])
+            torch.use_deterministic_algorithms(deterministic)
+
+
 def _same(found: Found | None, expected: Found | None) -> bool:
     if found is None or expected is None:
         return found is expected
@@ -170,10 +187,14 @@ def _alike(one: Any, other: Any) -> bool:
 
 def _array(value: Any) -> np.ndarray | None:
     """As numbers; None for what can't be one, such as the reader's own kind of object."""
-    value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
     try:
-        return np.asarray(value, dtype=float)
-    except Exception:  # an object decides by itself what its conversion raises
+        value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(value, dtype=float)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # an object decides by itself what its conversion raises
         return None
 
 

@@ -227,6 +227,12 @@ def _one_side(wide: Span, narrow: Span, margin: float) -> str:
     return "size open" if wide[0] > 0 else "open"
 
 
+def _two_sides_in_smaller_only(wide: Span, narrow: Span, margin: float) -> str:
+    if -margin < narrow[0] and narrow[1] < margin:
+        return "smaller than the margin"
+    return _one_side(wide, (narrow[0], margin), margin)
+
+
 def _zero_first(wide: Span, narrow: Span, margin: float) -> str:
     if wide[0] <= 0 <= wide[1]:
         return "open"
@@ -270,6 +276,11 @@ WORDS = Exercise(
             "the negative side is forgotten",
             _one_side,
             "A difference may be below zero: compare with -margin as well.",
+        ),
+        Mistake(
+            "only one rule looks below zero",
+            _two_sides_in_smaller_only,
+            "A loss beyond the margin, and one whose size is open, are found below zero.",
         ),
         Mistake(
             "zero decides first",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import random
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,6 +95,8 @@ GARBAGE = {
     "deep": lambda *case: deep(*case),
     "infinite": lambda *_: float("inf"),
     "an object": lambda *_: object(),
+    "leaves when converted": lambda *_: Leaving(),
+    "nothing but a shape": lambda *_: torch.ones(3, device="meta"),
     "a wrong shape": lambda *_: torch.zeros(3, 1, 2),
     "overwrites": lambda *case: [part.fill_(0) for part in case if hasattr(part, "fill_")],
 }
@@ -100,6 +104,37 @@ GARBAGE = {
 
 def deep(*case):
     return deep(*case)
+
+
+class Leaving:
+    def __array__(self, *_, **__):
+        raise SystemExit
+
+
+def settings():
+    return (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        Path.cwd(),
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda *_: torch.set_default_dtype(torch.float64),
+        lambda *_: torch.set_grad_enabled(False),
+        lambda *_: torch.set_num_threads(torch.get_num_threads() + 1),
+        lambda *_: torch.use_deterministic_algorithms(True),
+        lambda *_: os.chdir("/"),
+    ],
+)
+def test_what_an_answer_sets_for_the_process_is_set_back(change):
+    before = settings()
+    exercises.standard_error(change)
+    assert settings() == before
 
 
 @NAMES
