@@ -59,6 +59,16 @@ def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
     assert "anna.ipynb: 2 answers" in capsys.readouterr().out
 
 
+def test_answers_that_no_check_wrote_stop_nobody_elses(tmp_path):
+    forged = "import os\nopen(os.environ['FUNNEL_GRADES'], 'a').write('no json\\n[1]\\n{}\\n')"
+    cells = [new_code_cell(IMPORTS), new_code_cell(f"check.receptive_side(None)\n{forged}")]
+    notebooks.write(new_notebook(cells=cells), tmp_path / "fay.ipynb")
+    assert grade.grade(tmp_path / "fay.ipynb", 60, 16) == {
+        "receptive_side": "not done yet",
+        "stopped": "not stopped, but it wrote answers that are no check's",
+    }
+
+
 def test_a_folder_without_notebooks_is_named(tmp_path):
     with pytest.raises(ValueError, match="holds no notebooks"):
         grade.table(tmp_path, 1, 1)

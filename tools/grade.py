@@ -54,17 +54,23 @@ def grade(path: Path, seconds: float, gigabytes: float) -> dict[str, str]:
                     resource.RLIMIT_AS, (int(gigabytes * 1e9),) * 2
                 ),
             )
+        stopped = ""
         try:
-            run.wait(seconds)
+            if run.wait(seconds):
+                stopped = (errors.read_text("utf-8", "replace").splitlines() or ["silently"])[-1]
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
-        said = errors.read_text("utf-8", "replace").splitlines() or ["without a word"]
-        stopped = f"after {seconds:g} s" if run.returncode == -signal.SIGKILL else said[-1]
-        lines = grades.read_text("utf-8").splitlines() if grades.exists() else []
-    answers = [json.loads(line) for line in lines]
-    found = {one["exercise"]: one["mistake"] or "right" for one in answers}
-    return found | ({} if run.returncode == 0 else {"stopped": stopped})
+            stopped = f"after {seconds:g} s"
+        lines = grades.read_text("utf-8", "replace").splitlines() if grades.exists() else []
+    found = {}
+    for line in lines:
+        try:
+            one = json.loads(line)
+            found[EXERCISES[one["exercise"]].name] = str(one["mistake"] or "right")
+        except (ValueError, KeyError, TypeError):
+            stopped = stopped or "not stopped, but it wrote answers that are no check's"
+    return found | ({"stopped": stopped} if stopped else {})
 
 
 def table(folder: Path, seconds: float, gigabytes: float) -> pd.DataFrame:
@@ -104,7 +110,7 @@ def main() -> None:
     lines = [
         header,
         ["---"] * len(header),
-        *([name, *map(str, row)] for name, *row in found.itertuples()),
+        *([cell.replace("|", "\\|") for cell in map(str, row)] for row in found.itertuples()),
     ]
     text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
     (given.folder / "grades.md").write_text(text, "utf-8")
