@@ -17,6 +17,8 @@ SWAPPABLE = (*_BENT_CLASSES, *_SMOOTH_CLASSES, Mish, FReLU, PoolFunnel, CrossFRe
 GATES = (nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Hardtanh, nn.Softmax)
 """Modules that bound a gate or an output: reported, never replaced."""
 
+GATE = "a gate or an output, no activation"
+BOUNDED = "bounds what a layer takes; also=[its class] swaps it"
 UNSURE = "a module of unknown class that acts on each number alone; also=[its class] swaps it"
 
 
@@ -41,7 +43,7 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
     if isinstance(module, (*SWAPPABLE, *also)) or arm_of(module) is not None:
         return ""
     if isinstance(module, GATES):
-        return "a gate or an output, no activation"
+        return GATE
     if [*module.children(), *module.parameters()]:
         return None
     return _by_probe(module)

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from ..nn.activations import ACTIVATIONS, make_activation
 from ..nn.networks import parameter_count
 from .call_by_call import CallByCall
-from .recognition import arm_of, reason_to_keep
+from .recognition import BOUNDED, GATE, arm_of, reason_to_keep
 from .report import Left, Swapped, SwapReport, first_of
 from .tracing import Call, Trace, tensors_in, trace
 
@@ -285,6 +285,8 @@ def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
 
 def _reason_to_leave(place: _Place, places: Sequence[_Place], name: str, seen: Trace) -> str | None:
     """Why the place stays as it is in all its calls, or None."""
+    if place.reason == GATE and place.name in seen.feeding:
+        return BOUNDED
     if place.reason:
         return place.reason
     if arm_of(place.module) == name:

@@ -15,12 +15,18 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from ..nn.networks import restoring_state
 
 _BENT_FUNCTIONS = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
-_SMOOTH_FUNCTIONS = "silu gelu mish hardswish softplus softsign"
-POINTWISE_FUNCTIONS = frozenset(f"{_BENT_FUNCTIONS} {_SMOOTH_FUNCTIONS}".split())
+_SMOOTH_FUNCTIONS = "silu gelu mish hardswish softplus softsign log_sigmoid glu"
+_SHRINKING_FUNCTIONS = "threshold hardshrink softshrink tanhshrink"
+POINTWISE_FUNCTIONS = frozenset(
+    f"{_BENT_FUNCTIONS} {_SMOOTH_FUNCTIONS} {_SHRINKING_FUNCTIONS}".split()
+)
 """Activations that a forward may call as functions."""
 
 _GATES = ("sigmoid", "tanh", "hardsigmoid", "erf")
 """Functions that bend; x times one of them, of the same x, is an activation without a name."""
+
+_ZEROS = ("zeros", "zeros_like", "new_zeros")
+_LARGER = ("maximum", "max", "fmax")
 
 _CHANNELS_SECOND = ("conv", "batch_norm", "group_norm", "instance_norm")
 _MIX_AXES = ("matmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention")
@@ -53,12 +59,13 @@ class Trace:
 
     calls: name of a watched module -> its calls in order. functions: (module, activation function
     that its forward calls) -> how often. reread: watched modules that work in place and whose input
-    is read once more afterwards.
+    is read once more afterwards. feeding: watched modules whose output a layer takes.
     """
 
     calls: Mapping[str, list[Call]]
     functions: Mapping[tuple[str, str], int]
     reread: frozenset[str]
+    feeding: frozenset[str]
 
 
 def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> Trace:
@@ -85,7 +92,30 @@ def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> T
         else:
             output = model(*example) if isinstance(example, tuple) else model(example)
     follower.read(output)
-    return Trace(follower.calls, follower.functions, frozenset(follower.reread))
+    functions = follower.functions + scripted_functions(model)
+    return Trace(follower.calls, functions, frozenset(follower.reread), frozenset(follower.feeding))
+
+
+def scripted_functions(model: nn.Module) -> Counter[tuple[str, str]]:
+    """(module, scripted function that its forward names or that it holds) -> 1.
+
+    No tensor can be followed through them.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            continue
+        forward = getattr(type(module).forward, "__code__", None)
+        known = getattr(type(module).forward, "__globals__", {})
+        named = {word: known.get(word) for word in forward.co_names} if forward else {}
+        words = {
+            id(function): word
+            for word, function in {**vars(module), **named}.items()
+            if isinstance(function, torch.jit.ScriptFunction)
+        }
+        for word in words.values():
+            found[name, f"{word} (scripted: what it does can't be seen)"] = 1
+    return found
 
 
 @dataclass(frozen=True)
@@ -107,6 +137,7 @@ class _Follower(TorchFunctionMode):
         self.calls: dict[str, list[Call]] = {name: [] for name in watched.values()}
         self.functions: Counter[tuple[str, str]] = Counter()
         self.reread: set[str] = set()
+        self.feeding: set[str] = set()
         self._running: list[tuple[str, int]] = []
         self._runs: Counter[str] = Counter()
         self._layers = 0
@@ -114,6 +145,8 @@ class _Follower(TorchFunctionMode):
         self._origin = WeakTensorKeyDictionary()
         self._bent = WeakTensorKeyDictionary()  # (the tensor it was made of alone, by which gate)
         self._overwritten = WeakTensorKeyDictionary()  # what a ReLU in place would have changed
+        self._made_by = WeakTensorKeyDictionary()  # the watched module whose output it is
+        self._zeros = WeakTensorKeyDictionary()  # made as nothing but zeros
 
     def enter(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         """The hook before the module of that name runs."""
@@ -131,6 +164,7 @@ class _Follower(TorchFunctionMode):
         """The hook after a module ran: an activation's output has its input's origin."""
         self._running.pop()
         if id(module) in self.watched and isinstance(output, Tensor):
+            self._made_by[output] = self.watched[id(module)]
             self._origin[output] = self._origin_of(next(tensors_in((inputs, keywords))))
 
     def _origin_of(self, x: Tensor) -> _Origin:
@@ -169,9 +203,16 @@ class _Follower(TorchFunctionMode):
             return output  # a question about a shape, or an activation at work
         self.read(inputs)
         name = getattr(function, "__name__", "")
-        if _is_activation(name.rstrip("_"), inputs):
-            self.functions[self._caller, name.rstrip("_")] += 1
+        if _is_activation(name.strip("_"), inputs):
+            self.functions[self._caller, name.strip("_")] += 1
         self._note_bent(name, inputs, results[0])
+        self._note_feeding(name, inputs, results[0])
+        if name in _ZEROS:
+            self._zeros[results[0]] = True
+        elif name in ("maximum", "max", "fmax") and any(
+            x in self._zeros for x in tensors_in(inputs)
+        ):
+            self.functions[self._caller, "maximum(x, 0)"] += 1
         origin = self._origin_behind(name, function, inputs, results[0])
         for result in results:
             self._origin[result] = origin
@@ -222,6 +263,15 @@ class _Follower(TorchFunctionMode):
             (root, gate), (other, other_gate) = made_of
             if root is other and bool(gate) != bool(other_gate):
                 self.functions[self._caller, f"x * {gate or other_gate}(x)"] += 1
+
+    def _note_feeding(self, name: str, inputs: tuple[Any, Any], result: Tensor) -> None:
+        """Follow what a watched module made, through pooling and the like, into a layer."""
+        tensors = [x for x in tensors_in(inputs) if x in self._origin]
+        makers = [self._made_by[x] for x in tensors[:1] if x in self._made_by]
+        if name.startswith("conv") or name == "linear":
+            self.feeding.update(makers)
+        elif len(tensors) == 1 and makers:
+            self._made_by[result] = makers[0]
 
 
 def _is_window(inputs: tuple[Any, Any]) -> bool:

@@ -726,6 +726,65 @@ def test_activations_that_are_spelled_out_are_reported(activation, name):
     assert not swap_activation(gated, "frelu", SMALL).functions
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x: torch.maximum(x, torch.zeros_like(x)), "maximum(x, 0)"),
+        (lambda x: torch.max(torch.zeros(1), x), "maximum(x, 0)"),
+        (lambda x: F.threshold(x, 0.0, 0.0), "threshold"),
+        (F.logsigmoid, "log_sigmoid"),
+        (lambda x: F.glu(torch.cat([x, x], 1), 1), "glu"),
+        (F.softshrink, "softshrink"),
+    ],
+)
+def test_rarer_functions_are_reported(function, name):
+    report = swap_activation(Wired(lambda self, x: function(self.a(x))), "frelu", SMALL)
+    assert report.functions == {("", name): 1}
+
+
+def test_a_maximum_of_two_branches_is_no_activation():
+    wired = Wired(lambda self, x: torch.maximum(y := self.a(x), self.b(y)))
+    assert not swap_activation(wired, "frelu", SMALL).functions
+
+
+@torch.jit.script
+def scripted(x):
+    return x * torch.sigmoid(x)
+
+
+def test_scripted_functions_are_named_though_nothing_in_them_is_seen():
+    class Scripted(Wired):
+        def forward(self, x):
+            return scripted(self.a(x))
+
+    report = swap_activation(Scripted(None), "frelu", SMALL)
+    assert "scripted (scripted: what it does can't be seen), called by" in str(report)
+
+
+def test_what_bounds_a_layers_input_is_told_from_a_gate_and_can_be_swapped():
+    def bounded():
+        squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Sigmoid())
+        before = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3))
+
+        class Bounded(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.before, self.squeeze, self.out = before, squeeze, nn.Sigmoid()
+
+            def forward(self, x):
+                x = self.before(x)
+                return self.out((x * self.squeeze(x)).mean((2, 3)))
+
+        return Bounded()
+
+    reasons = {row.name: row.reason for row in swap_activation(bounded(), "frelu", SMALL).left}
+    gate = "a gate or an output, no activation"
+    bound = "bounds what a layer takes; also=[its class] swaps it"
+    assert reasons == {"before.1": bound, "squeeze.2": gate, "out": gate}
+    (row,) = swap_activation(bounded(), "frelu", SMALL, also=nn.Tanh).swapped
+    assert (row.name, row.behind) == ("before.1", "before.0")
+
+
 def test_videos_signals_and_several_inputs():
     video = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU())
     example = torch.zeros(1, 3, 8, 8, 8)
