@@ -12,7 +12,7 @@ RUN = .venv/bin/python
 # Jupyter refuses to run as root unless told, and in a container everybody is root.
 CONTAINER = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test browser colab bench notebooks links figure results site slides kit grade setup plan clean
+.PHONY: help lab test browser colab bench soak notebooks links figure results site slides kit grade setup plan clean
 help:        ## list these commands
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
@@ -28,6 +28,9 @@ browser: setup  ## the widgets in JupyterLab in Chromium alone; says how to get 
 
 colab: setup  ## the widgets' tests with Colab's ipywidgets, kept apart from .venv
 	$(RUN) tools/colab_widgets.py $(ARGS)
+
+soak: setup   ## slow campaigns: foreign networks, damaged data; a sample is in make test
+	$(RUN) tools/soak.py $(ARGS)
 
 notebooks: setup  ## execute the notebooks whose cells changed, in the class profile on real data
 	$(RUN) tools/notebooks.py execute $(ARGS)
