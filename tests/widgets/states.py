@@ -24,7 +24,8 @@ def build(name: str, **preset: Any) -> Lab:
     if name == "channels":
         return channels.build(channels.network(network(), pictures()), **preset)
     if name == "scenes":
-        return scenes.build(scenes.predictions(stanford(), predicted()), **preset)
+        found, show = scenes.predictions(stanford(), predicted()), preset.pop("show", None)
+        return scenes.build(found, scenes.State(**{"arm": "right"} | preset), show)
     return reach.build(**preset)
 
 
