@@ -56,7 +56,7 @@ def panels(found: Predictions, state: State) -> dict[str, Colours]:
     if state.beside == NONE:
         compared = _errors(truth, seen[0], chosen, painted[1][1])
     else:
-        compared = _who(truth, *seen, chosen)
+        compared = _who(truth, chosen, *seen)
     painted.append((_faint(photo), *compared))
     blended = [_blend(*layers, state.opacity) for layers in painted]
     return dict(zip(names(state), [photo, *blended][-len(PANELS) :], strict=True))
@@ -83,7 +83,7 @@ def _errors(
 
 
 def _who(
-    truth: Labels, a: Labels, b: Labels, chosen: int | None
+    truth: Labels, chosen: int | None, a: Labels, b: Labels
 ) -> tuple[Colours, NDArray[np.bool_]]:
     """The same of two networks: who is right, of one class wherever one of the three has it."""
     where = truth >= 0
@@ -137,8 +137,10 @@ def words(found: Predictions, state: State) -> str:
         hits = (found.maps[arm][number] == truth)[truth >= 0]
         right.append(f"{arm}: right on <b>{percent(hits.mean()) if hits.size else 'none'}</b>")
     iou = "mean IoU" if state.label == ALL else f"IoU of {state.label}"
-    before = f"By {iou} of {state.arm}, {state.image} scenes come before. "
+    key = ", ".join(swatch(colour, who) for who, colour in WHO.items())
+    before = f"Worst first, by {iou} ({state.arm}): {state.image} scenes come before. "
     return (
+        f"{'' if state.beside == NONE else f'Who is right: {key}.<br>'}"
         f"Scene {number} ({found.scenes.ids[number]}, {found.source}); colours: {state.label}, at "
         f"{state.opacity:.0%}. {before if state.order == WORST else ''}"
         f"{'; '.join(right)} of the known pixels.{shell.table(_iou_rows(found, state), turns=True)}"
@@ -165,9 +167,7 @@ def _cells(iou: NDArray) -> list[str]:
 def titles(state: State) -> str:
     """What stands above the panels."""
     *first, errors = names(state)
-    if state.beside != NONE:
-        errors = " ".join(swatch(colour, who) for who, colour in WHO.items())
-    elif state.label != ALL:
+    if state.beside == NONE and state.label != ALL:
         errors = (
             f"{swatch(CLASS_COLOURS[state.label], 'found')} {swatch('#000', 'missed')} "
             f"{swatch('#FFF', 'false alarm')}"

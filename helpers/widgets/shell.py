@@ -42,31 +42,44 @@ STYLE = """<style>
 .funnel-series-lab .noUi-handle, .funnel-series-lab .ui-slider-handle { border-color: #767676; }
 .funnel-series-lab .widget-toggle-button.mod-active { background: #0072B2; color: #FFF;
   box-shadow: inset 0 0 0 2px #0072B2, inset 0 0 0 3px #FFF; }
+.funnel-series-lab .widget-toggle-buttons { display: flex; flex-wrap: wrap; margin: 2px; }
+.funnel-series-lab .widget-toggle-buttons .widget-label { margin-right: 8px; }
+.lab-rail { align-items: center; margin: 2px; }
 .lab-rail > .widget-slider { display: contents; }  /* its label comes first, then the buttons */
-.lab-rail .widget-label { order: -1; }
-.lab-rail .slider-container { flex: 1; min-width: 60px; margin: 0 10px; align-self: center; }
-.lab-rail .lab-step { flex: none; width: 30px; padding: 0; font-size: 0; }  /* its words unseen */
+.lab-rail .widget-label { order: -1; text-align: left; }
+.lab-rail .slider-container { flex: 1; min-width: 60px; margin: 0 12px; }
+.lab-rail .widget-readout { min-width: 48px; }
+@container (max-width: 420px) {  /* the label above, for a longer rail */
+  .lab-rail { flex-wrap: wrap; }
+  .lab-rail .widget-label { width: 100% !important; }
+}
+.lab-step { flex: none; padding: 0; font-size: 0 !important; }  /* its words are for the ear */
 .lab-step::before { font-size: 18px; }
 .lab-less::before { content: "\\2212"; content: "\\2212" / ""; }
 .lab-more::before { content: "+"; content: "+" / ""; }
 .lab-pixels { image-rendering: pixelated; }
-.lab-words .widget-html-content { font-size: 16px; line-height: 1.5; min-height: 6em; }
-.lab-words { container-type: inline-size; }
+.lab-words, .lab-titles, .lab-group { container-type: inline-size; }
+.lab-words .widget-html-content { font-size: 16px; line-height: 1.5; min-height: 6em;
+  min-width: 0; }
 .lab-table { overflow-x: auto; }
 .lab-words table { border-collapse: collapse; }
-.lab-words th, .lab-words td { padding: 0 14px 0 0; text-align: right; font-weight: normal;
+.lab-words th, .lab-words td { padding: 0 8px 0 0; text-align: right; font-weight: normal;
   white-space: nowrap; }
 .lab-words th { white-space: normal; }
 .lab-words th:first-child, .lab-words td:first-child { text-align: left; }
-@container (max-width: 960px) {  /* rows become columns */
-  .lab-turns tbody { display: flex; }
-  .lab-turns tr { display: flex; flex-direction: column; }
-  .lab-turns tr > :first-child { height: 3em; white-space: normal; }
+@container (max-width: 845px) {  /* rows become columns */
+  .lab-turns tbody { display: grid; grid: repeat(var(--rows), auto) / auto-flow;
+    width: fit-content; column-gap: 6px; }
+  .lab-turns tr > * { padding: 0 !important; }
+  .lab-turns tr { display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; }
+  .lab-turns tr > :first-child { text-align: inherit; align-self: end; white-space: normal; }
+  .lab-turns th, .lab-turns th:first-child { text-align: left; }
 }
-.lab-words .lab-chosen { font-weight: bold; }
 .lab-words code { font-size: 15px; white-space: normal; background: none; color: inherit; }
-.lab-heads { display: flex; font-size: 15px; font-weight: bold; line-height: 1.4; }
-.lab-heads div { flex: 1; text-align: center; padding: 0 4px; }
+.lab-heads { display: flex; font-size: clamp(10.5px, 2.9cqi, 15px); font-weight: bold;
+  line-height: 1.4; }
+.lab-heads div { flex: 1; min-width: 0; text-align: center; padding: 0 1px;
+  overflow-wrap: anywhere; }
 .lab-key { white-space: nowrap; }
 .lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
 </style>"""
@@ -195,6 +208,7 @@ class Lab:
         self._start = self.state
         self.heads, self.words, self.image = HTML(), HTML(), _picture(screen)
         self.words.add_class("lab-words")
+        self.heads.add_class("lab-titles")
         reset = button("Reset", "Back to the state in which the cell opens", margin="6px 0")
         reset.on_click(lambda _: self.reset())
         self.buttons = {"reset": reset, **(buttons or {})}
@@ -284,7 +298,8 @@ class Lab:
         widgets = [self._row(name) for name in names]
         frame = {"border": "1px solid #9A9A9A", "padding": "2px 10px 8px"}
         heading = HTML(f"<b>{title.capitalize()}</b>")
-        return VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
+        box = VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
+        return _with_classes(box, "lab-group")
 
     def _row(self, name: str) -> DOMWidget:
         """A control or a button; a slider stands between two buttons that move it by one step."""
@@ -305,7 +320,7 @@ class Lab:
                 slider.value = round(slider.value + sign * slider.step, 9)
 
         words = f"one {word}: {slider.description}"
-        made = _with_classes(button(words, words), "lab-step", f"lab-{word}")
+        made = _with_classes(button(words, words, width="30px"), "lab-step", f"lab-{word}")
         made.on_click(step)
         self.buttons[f"{word} {name}"] = made
         return made
@@ -314,7 +329,8 @@ class Lab:
 def _picture(screen: Screen) -> Image:
     """An image that keeps its place while its content is exchanged."""
     size = {"width": str(screen.width), "height": str(screen.height)}
-    image = Image(format=screen.kind, layout={"width": "100%", "height": "auto"}, **size)
+    whole = {"width": "100%", "height": "auto", "margin": "0"}
+    image = Image(format=screen.kind, layout=whole, **size)
     return _with_classes(image, *(["lab-pixels"] if screen.pixelated else []))
 
 
@@ -341,7 +357,8 @@ def buttons(label: str, options: Sequence[Any], tip: str) -> ToggleButtons:
 
 def button(label: str, tip: str, **layout: str) -> Button:
     """What is pressed; as wide as its words."""
-    return Button(description=label, tooltip=tip, layout={"width": "auto"} | layout)
+    narrow = {"width": "auto", "align_self": "flex-start"}
+    return Button(description=label, tooltip=tip, layout=narrow | layout)
 
 
 def slider(label: str, limits: tuple[float, float], step: float, tip: str) -> FloatSlider:
@@ -408,8 +425,8 @@ def table(rows: Sequence[Sequence[str]], turns: bool = False) -> str:
         f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
         for tag, row in zip(tags, rows, strict=True)
     ]
-    turned = " lab-turns" if turns else ""
-    return f"<div class='lab-table{turned}'><table>{''.join(lines)}</table></div>"
+    kind = f"lab-table lab-turns' style='--rows: {len(rows[0])}" if turns else "lab-table"
+    return f"<div class='{kind}'><table>{''.join(lines)}</table></div>"
 
 
 def heads(*titles: str) -> str:

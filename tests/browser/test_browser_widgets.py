@@ -120,6 +120,42 @@ def test_the_tab_key_reaches_every_control(widget):
     assert widget.tabbed() == list(range(count))
 
 
+@pytest.mark.parametrize("by", ["mouse", "Enter", " "], ids=["mouse", "enter", "space"])
+def test_a_sliders_buttons_move_it_by_a_step_and_back(widget, case, by):
+    """Found by the names that a screen reader says."""
+    before, seen = widget.state(), []
+    for word in ("more", "less"):
+        button = widget.button(f"one {word}: {case.slider}")
+        button.click() if by == "mouse" else widget.press(button, by)
+        seen.append(widget.state())
+    assert seen[0].pixels != before.pixels
+    assert (seen[1].pixels, seen[1].words) == (before.pixels, before.words)
+
+
+CUT_OFF = """root => {
+  const { left, right } = root.getBoundingClientRect();
+  const cut = ({ left: from, right: to }) => from < left - 1 || to > right + 1;
+  return [...root.querySelectorAll(".lab-table, .lab-table :is(th, td), .lab-heads div, .lab-rail *")]
+    .filter((part) => cut(part.getBoundingClientRect()) || part.scrollWidth > part.clientWidth + 1)
+    .filter((part) => getComputedStyle(part).display === "block" || part.matches("th, td"))
+    .map((part) => `${part.className} ${part.innerText}`);
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 600, 848, 1280, 1920])
+def test_nothing_is_cut_off_in_a_cell_of_any_width(notebook, widget, case, width):
+    page, around = notebook.page, widget.page.viewport_size
+    beside = 1280 - widget.root.bounding_box()["width"]
+    page.set_viewport_size({"width": round(width + beside), "height": 1000})
+    if case.name == "scenes":
+        widget.menu("beside").select_option("mirrored")
+    widget.state()
+    assert widget.root.bounding_box()["width"] == pytest.approx(width, abs=2)
+    cut = widget.root.evaluate(CUT_OFF)
+    page.set_viewport_size(around)
+    assert cut == []
+
+
 # --- the funnel lab, and a notebook of the series ------------------------------------------------
 
 BOTH_SIDES = """

@@ -81,7 +81,11 @@ def picture_of(lab: Lab) -> np.ndarray:
 
 
 def move(lab: Lab, name: str, random: np.random.Generator) -> None:
-    """Move one control to a random value that a reader can reach."""
+    """Move one control to a random value that a reader can reach, or press a button."""
+    if name in lab.buttons:
+        if not lab.buttons[name].disabled:
+            lab.buttons[name].click()
+        return
     control = lab.controls[name]
     if isinstance(control, (Dropdown, ToggleButtons)):
         values = control._options_values
