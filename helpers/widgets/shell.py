@@ -49,11 +49,13 @@ STYLE = """<style>
 .lab-rail .widget-label { order: -1; text-align: left; }
 .lab-rail .slider-container { flex: 1; min-width: 60px; margin: 0 12px; }
 .lab-rail .widget-readout { min-width: 48px; }
-@container (max-width: 420px) {  /* the label above, for a longer rail */
+.lab-key { white-space: nowrap; }
+@container (max-width: 420px) {  /* a slider's label above it, for a longer rail */
+  .lab-heads .lab-key { white-space: normal; }
   .lab-rail { flex-wrap: wrap; }
   .lab-rail .widget-label { width: 100% !important; }
 }
-.lab-step { flex: none; padding: 0; font-size: 0 !important; }  /* its words are for the ear */
+.lab-rail .lab-step { flex: none; padding: 0; font-size: 0; }  /* its words are for the ear */
 .lab-step::before { font-size: 18px; }
 .lab-less::before { content: "\\2212"; content: "\\2212" / ""; }
 .lab-more::before { content: "+"; content: "+" / ""; }
@@ -69,8 +71,8 @@ STYLE = """<style>
 .lab-words th:first-child, .lab-words td:first-child { text-align: left; }
 @container (max-width: 845px) {  /* rows become columns */
   .lab-turns tbody { display: grid; grid: repeat(var(--rows), auto) / auto-flow;
-    width: fit-content; column-gap: 6px; }
-  .lab-turns tr > * { padding: 0 !important; }
+    width: fit-content; column-gap: clamp(6px, 3cqi - 5px, 16px); }
+  .lab-turns tr > * { padding: 0; }
   .lab-turns tr { display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; }
   .lab-turns tr > :first-child { text-align: inherit; align-self: end; white-space: normal; }
   .lab-turns th, .lab-turns th:first-child { text-align: left; }
@@ -80,7 +82,6 @@ STYLE = """<style>
   line-height: 1.4; }
 .lab-heads div { flex: 1; min-width: 0; text-align: center; padding: 0 1px;
   overflow-wrap: anywhere; }
-.lab-key { white-space: nowrap; }
 .lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
 </style>"""
 

@@ -134,11 +134,13 @@ def test_a_sliders_buttons_move_it_by_a_step_and_back(widget, case, by):
 
 CUT_OFF = """root => {
   const { left, right } = root.getBoundingClientRect();
-  const cut = ({ left: from, right: to }) => from < left - 1 || to > right + 1;
-  return [...root.querySelectorAll(".lab-table, .lab-table :is(th, td), .lab-heads div, .lab-rail *")]
-    .filter((part) => cut(part.getBoundingClientRect()) || part.scrollWidth > part.clientWidth + 1)
-    .filter((part) => getComputedStyle(part).display === "block" || part.matches("th, td"))
-    .map((part) => `${part.className} ${part.innerText}`);
+  const all = (kinds) => [...root.querySelectorAll(kinds)];
+  const outside = ({ left: from, right: to }) => from < left - 1 || to > right + 1;
+  const parts = all("th, td, .lab-heads div, .lab-step, .noUi-base, .widget-readout");
+  const cut = parts.filter((part) => outside(part.getBoundingClientRect()));
+  const boxes = all(".lab-table, .lab-heads div");
+  const full = boxes.filter((box) => box.scrollWidth > box.clientWidth);
+  return [...cut, ...full].map((part) => `${part.className} ${part.innerText}`);
 }"""
 
 
