@@ -20,7 +20,7 @@ from ..nn.activations import FReLU
 from ..nn.networks import initialise
 from ..session import random_generator, threads
 from . import png
-from .shell import Lab, Screen, Seen, buttons, checked, heads, show_widget, whole_slider
+from .shell import Lab, Screen, Seen, buttons, checked, heads, show_widget, table, whole_slider
 
 CHANNELS = 8
 NETS, DRAWS = 3, 4  # over so many draws of the weights, and of inputs, the size is averaged
@@ -130,15 +130,14 @@ def panels(state: State) -> dict[str, png.Indices]:
 
 def words(state: State) -> str:
     """What is set, and side and spread of each field, as HTML to read aloud."""
-    rows = ""
+    rows = [["stack", "reached at all (square), pixels", "spread (circle), pixels"]]
     for arm in ARMS:
         side, spread = reach(field(arm, state))
-        rows += f"<tr><td>{arm}</td><td>{side}x{side}</td><td>{spread:.2f}</td></tr>"
+        rows.append([arm, f"{side}x{side}", f"{spread:.2f}"])
     return (
         f"{state.depth} of dense {DENSE}x{DENSE} convolutions; window of the funnel and of the "
         f"depthwise convolution: {state.window}; mean over {NETS} draws of the weights."
-        "<table><tr><th>stack</th><th>reached at all (square), pixels</th>"
-        f"<th>spread (circle), pixels</th></tr>{rows}</table>"
+        f"{table(rows)}"
     )
 
 
@@ -156,6 +155,7 @@ def see(values: dict[str, Any]) -> Seen:
 
 def build(layers: int = 3, window: str = "3x3", show: Collection[str] | None = None) -> Lab:
     """The widget without a page: see `receptive_field`."""
+    checked("layers", layers, range(1, DEEPEST + 1))
     checked("window", window, WINDOWS)
     controls = {
         "layers": whole_slider("layers", (1, DEEPEST), "Dense 3x3 convolutions in the stack"),
@@ -193,6 +193,6 @@ def receptive_field(
     that takes its place, 1x1, 3x3, 5x5 or 7x7. show: which groups of controls are on the page
     (stack), all for None.
 
-    Raises ValueError for another window or group. Introduced in notebook 02.
+    Raises ValueError for another depth, window or group. Introduced in notebook 02.
     """
     show_widget(build(layers, window, show).box, twin(), ALT)

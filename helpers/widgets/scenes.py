@@ -4,95 +4,69 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
 
-from ..datasets.stanford import Scenes, Stanford
-from ..evaluation.iou import confusion_matrix, iou_per_class
+from ..datasets.stanford import Stanford
 from ..figures.lab import panel_rows
 from ..figures.maps import CLASS_COLOURS, label_image
-from ..figures.style import LABELS
-from ..nn.networks import UNet
-from ..session import Session, current_profile, data_directory
-from ..training.loop import load_weights
-from ..training.map_prediction import class_maps, set_matrix
-from ..training.recipes import modern_unet_recipe
+from ..figures.style import OKABE_ITO
 from . import shell
+from .scene_maps import ALL, NONE, NUMBER, WORST, Labels, Predictions, State, mean_of, predictions
 from .shell import Lab, Screen, Seen, checked, heads, percent, show_widget, swatch
 
 HEIGHT, WIDTH, GAP = 240, 320, 6
 PANELS = ("photograph", "truth", "prediction", "disagreement")
 SCREEN = Screen(len(PANELS) * (WIDTH + GAP) - GAP, HEIGHT, "jpeg", pixelated=False)
 BACKGROUND = 128  # grey: visible on a light page and on a dark one
-ALL = "all"
 MISSED, FALSE_ALARM = (0, 0, 0), (255, 255, 255)
-RECORDED = ("relu", "mish", "frelu")
+# Who is right, by two bits, A's and B's: they differ in lightness too.
+WHO = {
+    "neither": "#000",
+    "A only": OKABE_ITO["blue"],
+    "B only": OKABE_ITO["orange"],
+    "both": "#FFF",
+}
 
-Labels = NDArray[np.integer]
 Colours = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class State:
-    """What is set: a scene's number, from 0, whose prediction, one class or ALL, and 0..1."""
-
-    image: int
-    arm: str
-    label: str
-    opacity: float
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Scenes, and the class maps (h, w) of each arm for all of them: {arm: maps}."""
-
-    scenes: Scenes
-    classes: tuple[str, ...]
-    source: str
-    maps: Mapping[str, Sequence[Labels]]
-
-    def pair(self, state: State) -> tuple[Labels, Labels]:
-        """One scene's prediction and its truth, both (h, w)."""
-        return self.maps[state.arm][state.image], self.scenes.full_labels[state.image]
-
-    @cached_property
-    def iou_of_set(self) -> dict[str, NDArray]:
-        """IoU of each class over all scenes, by arm."""
-        truths, count = self.scenes.full_labels, len(self.classes)
-        return {
-            arm: iou_per_class(set_matrix(list(maps), truths, count)).numpy()
-            for arm, maps in self.maps.items()
-        }
-
-    def iou_of_scene(self, state: State) -> NDArray:
-        """IoU of each class in one scene; NaN for a class in neither truth nor prediction."""
-        return iou_per_class(confusion_matrix(*self.pair(state), len(self.classes))).numpy()
 
 
 # --- state -> arrays -> picture ---------------------------------------------------------------
 
 
 def panels(found: Predictions, state: State) -> dict[str, Colours]:
-    """Photograph, truth, prediction and disagreement in colours, at the scene's own size.
+    """Four panels in colours, at the scene's own size: {title: (h, w, 3)}.
 
-    Of one class, disagreement shows hits in the class's colour, misses black, false alarms white.
+    Photograph, truth, prediction, and where the two disagree: of one class hits in its colour,
+    misses black, false alarms white. With two networks truth, both predictions, and who is right.
     """
-    photo, (seen, truth) = found.scenes.full_image(state.image), found.pair(state)
-    chosen = None if state.label == ALL else found.classes.index(state.label)
+    number, chosen = found.number(state), found.chosen(state)
+    photo, truth = found.scenes.full_image(number), found.scenes.full_labels[number]
+    seen = [found.maps[arm][number] for arm in state.arms]
     painted = []
-    for labels in (truth, seen):
+    for labels in (truth, *seen):
         mask = np.ones(labels.shape, bool) if chosen is None else labels == chosen
         painted.append((photo, label_image(labels, found.classes), mask))
-    painted.append((_faint(photo), *_errors(truth, seen, chosen, painted[1][1])))
+    if state.beside == NONE:
+        compared = _errors(truth, seen[0], chosen, painted[1][1])
+    else:
+        compared = _who(truth, chosen, *seen)
+    painted.append((_faint(photo), *compared))
     blended = [_blend(*layers, state.opacity) for layers in painted]
-    return dict(zip(PANELS, (photo, *blended), strict=True))
+    return dict(zip(names(state), [photo, *blended][-len(PANELS) :], strict=True))
+
+
+def names(state: State) -> tuple[str, ...]:
+    """The panels' titles."""
+    if state.beside == NONE:
+        return PANELS
+    return ("truth", f"A: {state.arm}", f"B: {state.beside}", "who is right?")
 
 
 def _errors(
@@ -106,6 +80,18 @@ def _errors(
     colours = coloured.copy()
     colours[missed], colours[alarm] = MISSED, FALSE_ALARM
     return colours, known & ((truth == chosen) | (seen == chosen))
+
+
+def _who(
+    truth: Labels, chosen: int | None, a: Labels, b: Labels
+) -> tuple[Colours, NDArray[np.bool_]]:
+    """The same of two networks: who is right, of one class wherever one of the three has it."""
+    where = truth >= 0
+    if chosen is not None:
+        where = where & ((truth == chosen) | (a == chosen) | (b == chosen))
+        truth, a, b = truth == chosen, a == chosen, b == chosen
+    palette = np.array([ImageColor.getrgb(colour) for colour in WHO.values()], np.uint8)
+    return palette[(a == truth) + 2 * (b == truth)], where
 
 
 def _blend(photo: Colours, colours: Colours, mask: NDArray[np.bool_], opacity: float) -> Colours:
@@ -145,124 +131,123 @@ def _fitted(panel: Colours) -> Image.Image:
 
 def words(found: Predictions, state: State) -> str:
     """What is set and seen, with IoU of this scene and of the set, as HTML to read aloud."""
-    seen, truth = found.pair(state)
-    right = float(np.mean((seen == truth)[truth >= 0])) if (truth >= 0).any() else float("nan")
+    number = found.number(state)
+    truth, right = found.scenes.full_labels[number], []
+    for arm in state.arms:
+        hits = (found.maps[arm][number] == truth)[truth >= 0]
+        right.append(f"{arm}: right on <b>{percent(hits.mean()) if hits.size else 'none'}</b>")
+    iou = "mean IoU" if state.label == ALL else f"IoU of {state.label}"
+    key = ", ".join(swatch(colour, who) for who, colour in WHO.items())
+    before = f"Worst first, by {iou} ({state.arm}): {state.image} scenes come before. "
     return (
-        f"Scene {state.image} ({found.scenes.ids[state.image]}, {found.source}), network: "
-        f"{state.arm}; colours: {state.label}, at {state.opacity:.0%}. "
-        f"Right on <b>{percent(right)}</b> of the known pixels."
-        f"<table><tr><th>IoU in %</th>{''.join(_head(name, state) for name in found.classes)}"
-        f"<th>mean</th></tr>{_row('this scene', found.iou_of_scene(state))}"
-        f"{_row(f'all {len(found.scenes)} scenes', found.iou_of_set[state.arm])}</table>"
+        f"{'' if state.beside == NONE else f'Who is right: {key}.<br>'}"
+        f"Scene {number} ({found.scenes.ids[number]}, {found.source}); colours: {state.label}, at "
+        f"{state.opacity:.0%}. {before if state.order == WORST else ''}"
+        f"{'; '.join(right)} of the known pixels.{shell.table(_iou_rows(found, state), turns=True)}"
     )
 
 
-def _head(name: str, state: State) -> str:
-    chosen = " class='lab-chosen'" if name == state.label else ""
-    return f"<th{chosen}>{swatch(CLASS_COLOURS[name], name)}</th>"
+def _iou_rows(found: Predictions, state: State) -> list[list[str]]:
+    """The table's cells: a column for each class; this scene and the set by each network."""
+    classes = [swatch(CLASS_COLOURS[name], name) for name in found.classes]
+    if (chosen := found.chosen(state)) is not None:
+        classes[chosen] = f"<b>{classes[chosen]}</b>"
+    number, count = found.number(state), len(found.scenes)
+    arms = dict(zip(("A, ", "B, ") if state.beside != NONE else ("",), state.arms, strict=True))
+    scene = [[f"{x}this scene", *_cells(found.iou_of_scenes[a][number])] for x, a in arms.items()]
+    every = [[f"{x}all {count} scenes", *_cells(found.iou_of_set[a])] for x, a in arms.items()]
+    return [["IoU in %", *classes, "mean"], *scene, *every]
 
 
-def _row(name: str, values: NDArray) -> str:
-    mean = np.nanmean(values) if not np.isnan(values).all() else float("nan")
-    written = ["absent" if np.isnan(v) else f"{100 * v:.1f}" for v in (*values, mean)]
-    cells = "".join(f"<td>{value}</td>" for value in written)
-    return f"<tr><td>{name}</td>{cells}</tr>"
+def _cells(iou: NDArray) -> list[str]:
+    values = (*iou, mean_of(iou))
+    return ["absent" if np.isnan(value) else f"{100 * value:.1f}" for value in values]
 
 
 def titles(state: State) -> str:
     """What stands above the panels."""
-    errors = PANELS[-1]
-    if state.label != ALL:
+    *first, errors = names(state)
+    if state.beside == NONE and state.label != ALL:
         errors = (
             f"{swatch(CLASS_COLOURS[state.label], 'found')} {swatch('#000', 'missed')} "
             f"{swatch('#FFF', 'false alarm')}"
         )
-    return heads(*PANELS[:-1], errors)
-
-
-# --- whose predictions ------------------------------------------------------------------------
-
-
-def predictions(
-    data: Stanford, maps: Mapping[str, Sequence[Labels]] | None = None
-) -> Predictions | None:
-    """The given maps, and the recorded ones where they belong to this data.
-
-    Failing both, those of the network that notebook 04 left; None without any. Raises ValueError
-    for maps whose sizes are not the scenes' own.
-    """
-    found = dict(maps or {}) | _recorded(data) or _of_checkpoint(data)
-    if not found:
-        return None
-    count = min(len(each) for each in found.values())
-    scenes = data.test.first(count)
-    for arm, each in found.items():
-        for seen, truth in zip(each, scenes.full_labels, strict=False):
-            if seen.shape != truth.shape:
-                raise ValueError(
-                    f"A map of '{arm}' is {seen.shape}, its scene {truth.shape}: pass what "
-                    "class_maps gives for data.test, in the same order"
-                )
-    same_scenes = {arm: each[:count] for arm, each in found.items()}
-    return Predictions(scenes, data.classes, data.source, same_scenes)
-
-
-def _recorded(data: Stanford) -> dict[str, Sequence[Labels]]:
-    """The recorded networks were tested on the real data, on the shuffled split's test part."""
-    if data.is_standin or data.split != "shuffled":
-        return {}
-    from ..experiments import recorded_maps  # slow to import, and few widgets need it
-
-    found = {f"{LABELS[arm]}, recorded": recorded_maps(arm, data.task) for arm in RECORDED}
-    return {arm: maps for arm, maps in found.items() if maps is not None}
-
-
-def _of_checkpoint(data: Stanford) -> dict[str, Sequence[Labels]]:
-    """The maps of the network that notebook 04 left, computed once."""
-    profile = current_profile()
-    session = Session(profile, torch.device("cpu"), 0, data_directory())
-    kept = session.checkpoint("unet", data.task, "frelu", data.split, data.source)
-    if not kept.exists():
-        return {}
-    with torch.random.fork_rng(devices=[]):
-        model = UNet(len(data.classes), "frelu", profile.unet_width)
-    load_weights(model, kept)
-    test = data.test.first(profile.unet_test)
-    return {"FReLU, notebook 04": class_maps(model, test, modern_unet_recipe(profile))}
+    return heads(*first, errors)
 
 
 # --- the widget -------------------------------------------------------------------------------
 
-GROUPS = ({"picture": ("image", "arm")}, {"overlay": ("label", "opacity")})
+GROUPS = (
+    {"picture": ("order", "image", "arm", "beside")},
+    {"overlay": ("label", "next", "opacity")},
+)
 
 
-def build(
-    found: Predictions,
-    image: int = 0,
-    arm: str | None = None,
-    label: str = ALL,
-    opacity: float = 0.6,
-    show: Collection[str] | None = None,
-) -> Lab:
+def build(found: Predictions, start: State, show: Collection[str] | None = None) -> Lab:
     """The widget without a page: see `segmentation_explorer`."""
-    checked("image", image, range(len(found.scenes)))
-    checked("label", label, (ALL, *found.classes))
-    arm = next(iter(found.maps)) if arm is None else checked("arm", arm, found.maps)
-    last = len(found.scenes) - 1
-    labels = [("all", ALL), *((name, name) for name in found.classes)]
-    controls = {
-        "image": shell.whole_slider("scene", (0, last), "Which scene of the test part"),
-        "arm": shell.menu("network", list(found.maps), "Whose prediction"),
-        "label": shell.menu("class", labels, "Paint this class only, and mark its errors"),
-        "opacity": shell.slider("opacity", (0, 1), 0.05, "0 shows the photograph, 1 the classes"),
-    }
+    checked("arm", start.arm, found.maps)
+    checked("beside", start.beside, (NONE, *found.maps))
+    checked("label", start.label, (ALL, *found.classes))
+    checked("order", start.order, (NUMBER, WORST))
+    checked("image", start.image, range(len(found.scenes)))
+    shell.share("opacity", start.opacity)
 
     def see(values: dict[str, Any]) -> Seen:
         state = State(**values)
         return Seen(picture(found, state), words(found, state), titles(state))
 
-    lab = Lab("scenes", controls, GROUPS, see, SCREEN, show)
-    return lab.open(image=image, arm=arm, label=label, opacity=opacity)
+    tip = "The next scene in this order whose truth has the class; after the last, the first"
+    onward = shell.button("next with the class", tip)
+    lab = Lab("scenes", _controls(found), GROUPS, see, SCREEN, show, {"next": onward})
+    _connect(found, lab)
+    return lab.open(**vars(start))
+
+
+def _connect(found: Predictions, lab: Lab) -> None:
+    """Let the scene stay when its place changes, and the button find the next one."""
+    slider, onward = lab.controls["image"], lab.buttons["next"]
+    walk = list(range(len(found.scenes)))
+
+    def reorder(stay: bool = True) -> None:
+        scene, state = walk[slider.value], State(**lab.state)
+        walk[:] = found.walk(state)
+        slider.value = walk.index(scene) if stay or state.order == NUMBER else 0
+        slider.description = "scene" if state.order == NUMBER else "place"
+
+    def say_class() -> None:
+        state = State(**lab.state)
+        onward.description = f"next with {'the class' if state.label == ALL else state.label}"
+        onward.disabled = not found.holding(state)
+
+    def go_on(_: object) -> None:
+        with lab.together():
+            state = State(**lab.state)
+            places = found.holding(state)
+            later = (place for place in places if place > state.image)
+            slider.value = next(later, min(places, default=state.image))
+
+    for control in ("arm", "label"):
+        lab.when(control, reorder)
+    lab.when("order", partial(reorder, stay=False))
+    lab.when("label", say_class)
+    onward.on_click(go_on)
+    say_class()
+
+
+def _controls(found: Predictions) -> dict[str, Any]:
+    """Those that choose the order stand before the slider, which follows them."""
+    last, arms = len(found.scenes) - 1, list(found.maps)
+    orders = [("by number", NUMBER), ("worst first", WORST)]
+    worst = "Worst first: by the network's IoU of the class, or its mean IoU where it is all"
+    painted = "Paint this class only, and mark its errors"
+    return {
+        "arm": shell.menu("network", arms, "Whose prediction"),
+        "beside": shell.menu("beside", [NONE, *arms], "A second network, and who is right"),
+        "label": shell.menu("class", [ALL, *found.classes], painted),
+        "order": shell.buttons("order", orders, worst),
+        "image": shell.whole_slider("scene", (0, last), "Which scene of the test part"),
+        "opacity": shell.slider("opacity", (0, 1), 0.05, "0 shows the photograph, 1 the classes"),
+    }
 
 
 def twin(found: Predictions, start: State) -> Figure:
@@ -271,19 +256,29 @@ def twin(found: Predictions, start: State) -> Figure:
     places = dict.fromkeys((start.image + step * (count // 3)) % count for step in range(3))
     rows, notes = {}, {}
     for state in (replace(start, image=place) for place in places):
-        name, mean = f"scene {state.image}", np.nanmean(found.iou_of_scene(state))
-        rows[name] = panels(found, state)
-        notes[name] = [found.source, "", state.arm, f"mean IoU of this scene {mean:.0%}"]
-    return panel_rows(rows, notes, {name: CLASS_COLOURS[name] for name in found.classes})
+        number = found.number(state)
+        iou = [mean_of(found.iou_of_scenes[arm][number]) for arm in state.arms]
+        said = [f"mean IoU of this scene {mean:.0%}" for mean in iou]
+        rows[f"scene {number}"] = panels(found, state)
+        alone = [found.source, "", state.arm, *said]
+        notes[f"scene {number}"] = alone if state.beside == NONE else [found.source, *said, ""]
+    legend = {name: CLASS_COLOURS[name] for name in found.classes}
+    return panel_rows(rows, notes, legend if start.beside == NONE else legend | WHO)
 
 
 def alt(found: Predictions, start: State) -> str:
     """The static figure's alternative text."""
-    iou = zip(found.classes, found.iou_of_set[start.arm], strict=True)
-    known = ", ".join(f"{name} {percent(value)}" for name, value in iou if not np.isnan(value))
+    scores = []
+    for arm in start.arms:
+        iou = zip(found.classes, found.iou_of_set[arm], strict=True)
+        known = (f"{name} {percent(value)}" for name, value in iou if not np.isnan(value))
+        scores.append(", ".join(known))
+    seen = f"photograph, truth, prediction by {start.arm}, and where they disagree"
+    if start.beside != NONE:
+        seen = f"truth, prediction by {start.arm} and by {start.beside}, and who is right"
     return (
-        f"Three test scenes ({found.source}): photograph, truth, prediction by {start.arm}, and "
-        f"where they disagree. IoU over all {len(found.scenes)} scenes: {known}."
+        f"Three test scenes ({found.source}): {seen}. IoU over all {len(found.scenes)} scenes: "
+        f"{'; '.join(scores)}."
     )
 
 
@@ -295,13 +290,17 @@ def segmentation_explorer(
     label: str = ALL,
     opacity: float = 0.6,
     show: Collection[str] | None = None,
+    beside: str = NONE,
+    order: str = NUMBER,
 ) -> None:
     """Show test scenes with truth, prediction and errors; Reset returns to this state.
 
     data: of `load_stanford`; maps: {network: what `class_maps` gave for data.test}. Recorded maps
-    join them where the data is the real one. image counts from 0; arm is one of the networks' names
-    (None: the first); label: a class, or "all"; opacity: 0 to 1. show: which groups of controls are
-    on the page (picture, overlay), all for None. Without maps it says so in a line.
+    join them where the data is the real one. arm is one of the networks' names (None: the first);
+    label: a class, or "all"; opacity: 0 to 1; beside: a second network, or "none"; order: by
+    "number", or "worst" first, by the IoU of the class, or the mean IoU; image counts from 0, in
+    this order. show: which groups of controls are on the page (picture, overlay), all for None.
+    Without maps it says so in a line.
 
     Raises ValueError for what is not there. Introduced in notebook 05.
     """
@@ -312,6 +311,6 @@ def segmentation_explorer(
             'the maps that you have: segmentation_explorer(data, {"my network": maps}).'
         )
         return
-    lab = build(found, image, arm, label, opacity, show)
-    start = State(**lab.state)
+    start = State(arm or next(iter(found.maps)), image, label, opacity, beside, order)
+    lab = build(found, start, show)
     show_widget(lab.box, twin(found, start), alt(found, start))

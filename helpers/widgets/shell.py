@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from IPython import get_ipython
@@ -36,19 +37,54 @@ TIP = "tooltip" if "tooltip" in DOMWidget.class_trait_names() else "description_
 STYLE = """<style>
 .funnel-series-lab { --jp-widgets-font-size: 15px; --jp-ui-font-size1: 14px; }
 .funnel-series-lab input[type=number] { padding: 0 3px; }
-.lab-pixels { image-rendering: pixelated; }
-.lab-words .widget-html-content { font-size: 16px; line-height: 1.5; min-height: 6em; }
-.lab-words table { border-collapse: collapse; }
-.lab-words th, .lab-words td { padding: 0 14px 0 0; text-align: right; font-weight: normal;
-  white-space: nowrap; }
-.lab-words th:first-child, .lab-words td:first-child { text-align: left; }
-.lab-words .lab-chosen { font-weight: bold; }
-.lab-words code { font-size: 15px; white-space: normal; background: none; color: inherit; }
-.lab-heads { display: flex; font-size: 15px; font-weight: bold; line-height: 1.4; }
-.lab-heads div { flex: 1; text-align: center; padding: 0 4px; }
+.funnel-series-lab .noUi-connects, .funnel-series-lab .ui-slider { background: #767676; }
+.funnel-series-lab .noUi-handle, .funnel-series-lab .ui-slider-handle { border-color: #767676; }
+.funnel-series-lab .widget-toggle-button.mod-active { background: #0072B2; color: #FFF;
+  box-shadow: inset 0 0 0 2px #0072B2, inset 0 0 0 3px #FFF; }
+.funnel-series-lab .widget-toggle-buttons { display: flex; flex-wrap: wrap; margin: 2px; }
+.funnel-series-lab .widget-toggle-buttons .widget-label { margin-right: 8px; }
+.lab-rail { align-items: center; margin: 2px; }
+.lab-rail > .widget-slider { display: contents; }  /* its label comes first, then the buttons */
+.lab-rail .widget-label { order: -1; text-align: left; }
+.lab-rail .slider-container { flex: 1; min-width: 60px; margin: 0 12px; }
+.lab-rail .widget-readout { min-width: 48px; }
 .lab-key { white-space: nowrap; }
+@container (max-width: 420px) {  /* a slider's label above it, for a longer rail */
+  .lab-heads .lab-key { white-space: normal; }
+  .lab-rail { flex-wrap: wrap; }
+  .lab-rail .widget-label { width: 100% !important; }
+}
+.lab-rail .lab-step { flex: none; padding: 0; font-size: 0; }  /* its words are for the ear */
+.lab-step::before { font-size: 18px; }
+.lab-less::before { content: "\\2212"; content: "\\2212" / ""; }
+.lab-more::before { content: "+"; content: "+" / ""; }
+.lab-pixels { image-rendering: pixelated; }
+.lab-words, .lab-titles, .lab-group { container-type: inline-size; }
+.lab-words .widget-html-content { font-size: 16px; line-height: 1.5; min-height: 6em;
+  min-width: 0; }
+.lab-table { overflow-x: auto; }
+.lab-words table { border-collapse: collapse; }
+.lab-words th, .lab-words td { padding: 0 8px 0 0; text-align: right; font-weight: normal;
+  white-space: nowrap; }
+.lab-words th { white-space: normal; }
+.lab-words th:first-child, .lab-words td:first-child { text-align: left; }
+@container (max-width: 845px) {  /* rows become columns */
+  .lab-turns tbody { display: grid; grid: repeat(var(--rows), auto) / auto-flow;
+    width: fit-content; column-gap: clamp(6px, 3cqi - 5px, 16px); }
+  .lab-turns tr > * { padding: 0; }
+  .lab-turns tr { display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; }
+  .lab-turns tr > :first-child { text-align: inherit; align-self: end; white-space: normal; }
+  .lab-turns th, .lab-turns th:first-child { text-align: left; }
+}
+.lab-words code { font-size: 15px; white-space: normal; background: none; color: inherit; }
+.lab-heads { display: flex; font-size: clamp(10.5px, 2.9cqi, 15px); font-weight: bold;
+  line-height: 1.4; }
+.lab-heads div { flex: 1; min-width: 0; text-align: center; padding: 0 1px;
+  overflow-wrap: anywhere; }
 .lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
 </style>"""
+
+STEPS = {"less": -1, "more": 1}
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 """What IPython shows: an output's data by kind, and their metadata."""
@@ -146,7 +182,8 @@ class Lab:
     name: of the widget, a class of the box in the page. controls: {name: control}; groups: the
     page's columns, each {group: names of its controls}; see: {name: value} -> Seen; screen: where
     the picture appears; show: the groups that are on the page, None is all, while the others keep
-    their values. Changes may come from several threads; one at a time is handled and drawn.
+    their values; buttons: {name: button} that groups may name too. Changes may come from several
+    threads; one at a time is handled and drawn.
 
     Raises ValueError for a group that is not there.
     """
@@ -159,6 +196,7 @@ class Lab:
         see: Callable[[dict[str, Any]], Seen],
         screen: Screen,
         show: Collection[str] | None = None,
+        buttons: Mapping[str, Button] | None = None,
     ) -> None:
         known = [group for column in groups for group in column]
         show = known if show is None else [checked("show", group, known) for group in show]
@@ -169,9 +207,10 @@ class Lab:
         self._start = self.state
         self.heads, self.words, self.image = HTML(), HTML(), _picture(screen)
         self.words.add_class("lab-words")
-        tip, margin = "Back to the state in which the cell opens", {"margin": "6px 0"}
-        self.buttons = {"reset": Button(description="Reset", tooltip=tip, layout=margin)}
-        self.buttons["reset"].on_click(lambda _: self.reset())
+        self.heads.add_class("lab-titles")
+        reset = button("Reset", "Back to the state in which the cell opens", margin="6px 0")
+        reset.on_click(lambda _: self.reset())
+        self.buttons = {"reset": reset, **(buttons or {})}
         self.box = self._page(name, screen, groups, show)
         self._reactions: dict[str, list[Callable[[], None]]] = {}
         for control_name, control in self.controls.items():
@@ -242,7 +281,8 @@ class Lab:
             [self._group(title, names) for title, names in column.items() if title in show]
             for column in groups
         ]
-        first, *others = [VBox(column) for column in columns if column] or [VBox()]
+        wide = {"flex": "1 1 300px", "min_width": "0", "max_width": "100%"}
+        first, *others = [VBox(column, layout=wide) for column in columns if column] or [VBox()]
         first.children = (*first.children, self.buttons["reset"])  # where no wrapping moves it
         row = Box([first, *others], layout={"display": "flex", "flex_flow": "row wrap"})
         # A drawing is not enlarged until it blurs.
@@ -254,16 +294,42 @@ class Lab:
         )
 
     def _group(self, title: str, names: Sequence[str]) -> VBox:
-        widgets = [self.controls[name] for name in names]
+        widgets = [self._row(name) for name in names]
         frame = {"border": "1px solid #9A9A9A", "padding": "2px 10px 8px"}
         heading = HTML(f"<b>{title.capitalize()}</b>")
-        return VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
+        box = VBox([heading, *widgets], layout=frame | {"margin": "4px 8px 4px 0"})
+        return _with_classes(box, "lab-group")
+
+    def _row(self, name: str) -> DOMWidget:
+        """A control or a button; a slider stands between two buttons that move it by one step."""
+        if name in self.buttons:
+            return self.buttons[name]
+        control = self.controls[name]
+        if not isinstance(control, (IntSlider, FloatSlider)):
+            return control
+        less, more = (self._step_button(name, word, sign) for word, sign in STEPS.items())
+        return _with_classes(Box([less, control, more]), "lab-rail")
+
+    def _step_button(self, name: str, word: str, sign: int) -> Button:
+        """A button that moves a slider by one step, as far as its limits."""
+        slider = self.controls[name]
+
+        def step(_: object) -> None:
+            with self.together():
+                slider.value = round(slider.value + sign * slider.step, 9)
+
+        words = f"one {word}: {slider.description}"
+        made = _with_classes(button(words, words, width="30px"), "lab-step", f"lab-{word}")
+        made.on_click(step)
+        self.buttons[f"{word} {name}"] = made
+        return made
 
 
 def _picture(screen: Screen) -> Image:
     """An image that keeps its place while its content is exchanged."""
     size = {"width": str(screen.width), "height": str(screen.height)}
-    image = Image(format=screen.kind, layout={"width": "100%", "height": "auto"}, **size)
+    whole = {"width": "100%", "height": "auto", "margin": "0"}
+    image = Image(format=screen.kind, layout=whole, **size)
     return _with_classes(image, *(["lab-pixels"] if screen.pixelated else []))
 
 
@@ -288,6 +354,12 @@ def buttons(label: str, options: Sequence[Any], tip: str) -> ToggleButtons:
     return widget
 
 
+def button(label: str, tip: str, **layout: str) -> Button:
+    """What is pressed; as wide as its words."""
+    narrow = {"width": "auto", "align_self": "flex-start"}
+    return Button(description=label, tooltip=tip, layout=narrow | layout)
+
+
 def slider(label: str, limits: tuple[float, float], step: float, tip: str) -> FloatSlider:
     """A real number; arrow keys move it by a step."""
     return _slider(FloatSlider, label, limits, tip, step=step)
@@ -299,8 +371,8 @@ def whole_slider(label: str, limits: tuple[int, int], tip: str) -> IntSlider:
 
 
 def _slider(kind: Any, label: str, limits: tuple[float, float], tip: str, **settings: Any) -> Any:
-    widget = _control(kind, label, tip, min=limits[0], max=limits[1], **settings)
-    widget.style.description_width = "96px"  # sliders under each other begin at one line
+    widget = _control(kind, label, tip, "auto", min=limits[0], max=limits[1], **settings)
+    widget.style.description_width = "72px"  # sliders under each other begin at one line
     return widget
 
 
@@ -316,11 +388,19 @@ def _control(kind: Any, label: str, tip: str, width: str = "290px", **settings: 
 def checked(argument: str, value: Any, known: Collection[Any]) -> Any:
     """The value, if it is known. Raises ValueError, which names the argument and the choices."""
     if value not in known:
-        choices = f"one of: {', '.join(map(str, known))}"
+        write = repr if any("," in str(each) for each in known) else str
+        choices = f"one of: {', '.join(map(write, known))}"
         if isinstance(known, range):
             choices = f"a whole number from {known[0]} to {known[-1]}"
         raise ValueError(f"{argument} is {value!r}; choose {choices}")
     return value
+
+
+def share(argument: str, value: Any) -> float:
+    """The value, if it is from 0 to 1. Raises ValueError, which names the argument."""
+    if not (isinstance(value, Real) and 0 <= float(value) <= 1):
+        raise ValueError(f"{argument} is {value!r}; choose a number from 0 to 1")
+    return float(value)
 
 
 def number(value: float) -> str:
@@ -332,6 +412,20 @@ def number(value: float) -> str:
 def percent(share: float) -> str:
     """A share with one digit: 0.1234 -> 12.3 %."""
     return f"{100 * share:.1f} %"
+
+
+def table(rows: Sequence[Sequence[str]], turns: bool = False) -> str:
+    """Cells as HTML, the first row's as heads; wider than the page it can be scrolled.
+
+    turns: where it would not fit, its rows become columns.
+    """
+    tags = ["th", *["td"] * (len(rows) - 1)]
+    lines = [
+        f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in row)}</tr>"
+        for tag, row in zip(tags, rows, strict=True)
+    ]
+    kind = f"lab-table lab-turns' style='--rows: {len(rows[0])}" if turns else "lab-table"
+    return f"<div class='{kind}'><table>{''.join(lines)}</table></div>"
 
 
 def heads(*titles: str) -> str:

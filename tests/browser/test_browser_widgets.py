@@ -120,6 +120,44 @@ def test_the_tab_key_reaches_every_control(widget):
     assert widget.tabbed() == list(range(count))
 
 
+@pytest.mark.parametrize("by", ["mouse", "Enter", " "], ids=["mouse", "enter", "space"])
+def test_a_sliders_buttons_move_it_by_a_step_and_back(widget, case, by):
+    """Found by the names that a screen reader says."""
+    before, seen = widget.state(), []
+    for word in ("more", "less"):
+        button = widget.button(f"one {word}: {case.slider}")
+        button.click() if by == "mouse" else widget.press(button, by)
+        seen.append(widget.state())
+    assert seen[0].pixels != before.pixels
+    assert (seen[1].pixels, seen[1].words) == (before.pixels, before.words)
+
+
+CUT_OFF = """root => {
+  const { left, right } = root.getBoundingClientRect();
+  const all = (kinds) => [...root.querySelectorAll(kinds)];
+  const outside = ({ left: from, right: to }) => from < left - 1 || to > right + 1;
+  const parts = all("th, td, .lab-heads div, .lab-step, .noUi-base, .widget-readout");
+  const cut = parts.filter((part) => outside(part.getBoundingClientRect()));
+  const boxes = all(".lab-table, .lab-heads div");
+  const full = boxes.filter((box) => box.scrollWidth > box.clientWidth);
+  return [...cut, ...full].map((part) => `${part.className} ${part.innerText}`);
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 600, 848, 1280, 1920])
+def test_nothing_is_cut_off_in_a_cell_of_any_width(notebook, widget, case, width):
+    page, around = notebook.page, widget.page.viewport_size
+    beside = 1280 - widget.root.bounding_box()["width"]
+    page.set_viewport_size({"width": round(width + beside), "height": 1000})
+    if case.name == "scenes":
+        widget.menu("beside").select_option("mirrored")
+    widget.state()
+    assert widget.root.bounding_box()["width"] == pytest.approx(width, abs=2)
+    cut = widget.root.evaluate(CUT_OFF)
+    page.set_viewport_size(around)
+    assert cut == []
+
+
 # --- the funnel lab, and a notebook of the series ------------------------------------------------
 
 BOTH_SIDES = """

@@ -24,7 +24,8 @@ def build(name: str, **preset: Any) -> Lab:
     if name == "channels":
         return channels.build(channels.network(network(), pictures()), **preset)
     if name == "scenes":
-        return scenes.build(scenes.predictions(stanford(), predicted()), **preset)
+        found, show = scenes.predictions(stanford(), predicted()), preset.pop("show", None)
+        return scenes.build(found, scenes.State(**{"arm": "right"} | preset), show)
     return reach.build(**preset)
 
 
@@ -80,7 +81,11 @@ def picture_of(lab: Lab) -> np.ndarray:
 
 
 def move(lab: Lab, name: str, random: np.random.Generator) -> None:
-    """Move one control to a random value that a reader can reach."""
+    """Move one control to a random value that a reader can reach, or press a button."""
+    if name in lab.buttons:
+        if not lab.buttons[name].disabled:
+            lab.buttons[name].click()
+        return
     control = lab.controls[name]
     if isinstance(control, (Dropdown, ToggleButtons)):
         values = control._options_values

@@ -83,6 +83,8 @@ def test_the_words_give_side_and_spread():
     assert "13x13" in words
     with pytest.raises(ValueError, match="window is '2x2'"):
         lab.build(window="2x2")
+    with pytest.raises(ValueError, match="layers is 7; choose a whole number from 1 to 6"):
+        lab.build(layers=7)
 
 
 def test_a_stored_notebook_gets_the_twin_and_a_reader_the_widget(on_both_pages):

@@ -9,7 +9,7 @@ from inspect import isfunction
 
 import numpy as np
 import pytest
-from ipywidgets import Button, IntSlider, Widget
+from ipywidgets import Button, FloatSlider, IntSlider, Widget
 from matplotlib import pyplot as plt
 
 from helpers import widgets
@@ -122,7 +122,7 @@ def test_every_public_widget_is_in_the_lists_of_the_tests():
 @every_widget
 def test_no_move_of_a_reader_errs_or_changes_the_pictures_size(name, caplog):
     lab, random = build(name), np.random.default_rng(0)
-    size, controls = picture_of(lab).shape, list(lab.controls)
+    size, controls = picture_of(lab).shape, [*lab.controls, *lab.buttons]
     for _ in range(STATES):
         moved = controls[random.integers(len(controls))]
         before, draws = lab.state, lab.draws
@@ -170,6 +170,71 @@ def test_every_control_has_a_label_that_is_not_cut_and_a_tip(name):
         width = getattr(field.style, "description_width", "") or "initial"
         if width != "initial":  # a letter takes up to 9.5 pixels
             assert 9.5 * len(field.description) <= int(width.removesuffix("px")) + 1
+
+
+@every_widget
+def test_every_slider_stands_between_two_buttons_of_one_step(name):
+    lab = build(name)
+    kinds = (IntSlider, FloatSlider)
+    sliders = {key: each for key, each in lab.controls.items() if isinstance(each, kinds)}
+    assert sliders
+    for key, slider in sliders.items():
+        less, more = lab.buttons[f"less {key}"], lab.buttons[f"more {key}"]
+        (box,) = (w for w in shown_controls(lab) if slider in getattr(w, "children", ()))
+        assert box.children == (less, slider, more)
+        names = [f"one {word}: {slider.description}" for word in ("less", "more")]
+        assert [less.description, more.description] == names
+        slider.value = slider.min
+        draws = lab.draws
+        less.click()
+        assert (slider.value, lab.draws) == (slider.min, draws), "no further than the limit"
+        more.click()
+        assert (slider.value, lab.draws) == (slider.min + slider.step, draws + 1)
+        slider.value = slider.max
+        more.click()
+        assert slider.value == slider.max
+        less.click()
+        assert slider.value == round(slider.max - slider.step, 6)
+
+
+def test_many_steps_do_not_add_up_to_odd_numbers():
+    lab = build("scenes", opacity=0.0)
+    for _ in range(7):
+        lab.buttons["more opacity"].click()
+    assert lab.state["opacity"] == 0.35
+
+
+@every_widget
+def test_a_slider_is_as_wide_as_its_box(name):
+    for control in build(name).controls.values():
+        if isinstance(control, (IntSlider, FloatSlider)):
+            assert control.layout.width == "auto"
+
+
+@every_widget
+def test_no_widget_is_made_while_a_reader_moves(name, monkeypatch):
+    lab, random = build(name), np.random.default_rng(2)
+    monkeypatch.setattr(Widget, "open", lambda made: pytest.fail(f"a new {type(made)}"))
+    for moved in (*lab.controls, *lab.buttons) * 2:
+        move(lab, moved, random)
+
+
+@pytest.mark.parametrize("name", ["reach", "scenes"])
+def test_a_table_has_a_box_that_scrolls(name):
+    assert re.search(r"<div class='lab-table[^>]*><table>.*</table></div>", build(name).words.value)
+
+
+def luminance(colour: str) -> float:
+    """WCAG's relative luminance of "#rrggbb"."""
+    levels = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize("part", [r"\.noUi-connects", r"\.ui-slider ", r"\.mod-active"])
+def test_rails_and_chosen_buttons_stand_out_from_white(part):
+    (colour,) = re.findall(part + r"[^}]*background: (#\w{6})", shell.STYLE)
+    assert 1.05 / (luminance(colour) + 0.05) >= 4.5
 
 
 @every_widget
