@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import sys
 import textwrap
 import warnings
 from base64 import b64encode
@@ -15,7 +16,7 @@ from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
-from traceback import format_exception_only
+from traceback import extract_tb, format_exception_only
 from typing import Any
 
 import numpy as np
@@ -118,13 +119,14 @@ class Exercise:
                 raise
             except BaseException as error:  # whatever the reader's object raises
                 words = "".join(format_exception_only(error)).strip()
-                return None if mine is None else {"raises": words}
+                return None if mine is None else {"raises": words, "where": _line_of(error)}
         empty = any(found.get("answer", 0) is nothing for nothing in (None, ...))
         return None if empty else found
 
     def _judged(self, found: Sequence[Found | None]) -> Answer:
         if None in found:
-            return Answer(self.name, False, NOT_DONE, "Write it, then run this cell again.")
+            hint = "Write it, return the result, then run this cell again."
+            return Answer(self.name, False, NOT_DONE, hint)
         expected = [self._tried(self.reference, case) for case in self.cases.values()]
         different = [not _same(*pair) for pair in zip(found, expected, strict=True)]
         if not any(different):
@@ -138,7 +140,9 @@ class Exercise:
             made = (self._tried(mistake.made, case) for case in self.cases.values())
             if all(_same(*pair) for pair in zip(found, made, strict=True)):
                 return Answer(self.name, False, mistake.word, mistake.hint, *shown)
-        return Answer(self.name, False, "other", "The smallest case that differs:", *shown)
+        stopped = "raises" in (found[first] or {})
+        hint = "It stops with an error:" if stopped else "The smallest case that differs:"
+        return Answer(self.name, False, "other", hint, *shown)
 
     @property
     def solution(self) -> str:
@@ -199,13 +203,26 @@ def _array(value: Any) -> np.ndarray | None:
 
 
 def _beside(case: str, found: Found | None, expected: Found | None) -> str:
-    """The case's name, and of the first value that differs yours above the right one."""
+    """The case's name, and the error, or the first value that differs, yours and right."""
+    if found and "raises" in found:
+        return f"case: {case}\nyour code raised:\n{_written(found['raises'] + found['where'])}"
     for name in {**(expected or {}), **(found or {})}:
         ours, right = ((side or {}).get(name, "nothing") for side in (found, expected))
         if not _alike(ours, right):
             pair = f"{name}, yours:\n{_written(ours)}\n{name}, right:\n{_written(right)}"
             return f"case: {case}\n{pair}"
     return f"case: {case}"
+
+
+def _line_of(error: BaseException) -> str:
+    """The line of the reader's own code in which an error arose, "" where there is none."""
+    ours = (str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
+    lines = [
+        f"\nline {frame.lineno}: {frame.line}"
+        for frame in extract_tb(error.__traceback__)
+        if frame.line and not frame.filename.startswith(ours)
+    ]
+    return lines[-1] if lines else ""
 
 
 def _drawn(found: Found | None, expected: Found | None) -> str:

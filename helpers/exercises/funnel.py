@@ -208,7 +208,7 @@ PIXEL = Exercise(
     10,
     "medium",
     "Compute FReLU at one pixel: the patch around it, times the window, summed; then the maximum. "
-    "x is (H, W), the window (k, k); outside the picture are zeros.",
+    "x is a tensor (H, W), the window (k, k); outside the picture are zeros.",
     "def my_pixel(x, window, row, column):\n    raise NotImplementedError",
     pixel,
     {
@@ -304,6 +304,14 @@ class LeNetWithFunnels(nn.Module):
         return self.fc3(F.relu(self.fc2(x)))
 
 
+class _PooledFirst(LeNetWithFunnels):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act1(F.max_pool2d(self.conv1(x), 2))
+        x = self.act2(F.max_pool2d(self.conv2(x), 2))
+        x = F.relu(self.fc1(torch.flatten(x, 1)))
+        return self.fc3(F.relu(self.fc2(x)))
+
+
 def _lenet(
     act1: Callable[[], nn.Module] = lambda: SeriesFReLU(6),
     act2: Callable[[], nn.Module] = lambda: SeriesFReLU(16),
@@ -350,6 +358,12 @@ SWAP = Exercise(
             "the second ReLU is still there",
             _lenet(act2=nn.ReLU),
             "conv2 has a ReLU behind it still.",
+        ),
+        Mistake(
+            "the pool stands before the funnel",
+            _PooledFirst,
+            "ReLU and the pool may change places, FReLU may not: it looks at neighbours. "
+            "Activation first, as in the tutorial.",
         ),
         Mistake("nothing is swapped", _lenet(nn.ReLU, nn.ReLU), "Both ReLUs are there still."),
         Mistake(

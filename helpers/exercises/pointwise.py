@@ -48,7 +48,19 @@ def _values_and_slopes(function: Any, x: Tensor) -> Found:
 
 
 def _values(function: Any, x: Tensor) -> Found:
-    return {"answer": function(x)}
+    with torch.inference_mode():  # no gradient can be asked for
+        return {"answer": function(x)}
+
+
+def _closed_form(x: Tensor) -> Tensor:
+    e = torch.exp(x)
+    omega = 4 * (x + 1) + 4 * e**2 + e**3 + e * (4 * x + 6)
+    return e * omega / (2 * e + e**2 + 2) ** 2
+
+
+def _slope_by_autograd(x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(mish(x).sum(), x)[0]
 
 
 def _bracket(function: Any, case: tuple[Function, float, float, int]) -> Found:
@@ -123,6 +135,24 @@ MISH_SLOPE = Exercise(
             "no chain rule",
             lambda x: torch.tanh(F.softplus(x)) + x * (1 - torch.tanh(F.softplus(x)) ** 2),
             "tanh has an inner function: multiply by softplus's derivative, sigmoid(x).",
+        ),
+        Mistake(
+            "overflow",
+            lambda x: (
+                torch.tanh(F.softplus(x))
+                + x * (1 - torch.tanh(F.softplus(x)) ** 2) * torch.exp(x) / (1 + torch.exp(x))
+            ),
+            "For large x, exp(x) is infinite: let torch.sigmoid and F.softplus do it.",
+        ),
+        Mistake(
+            "overflow in the closed form",
+            _closed_form,
+            "The formula with exp(3x) is right, and overflows at once: use softplus and sigmoid.",
+        ),
+        Mistake(
+            "autograd",
+            _slope_by_autograd,
+            "By hand: autograd is there to compare it with.",
         ),
         Mistake("the value", mish, "That is Mish itself: here its slope is asked."),
     ],

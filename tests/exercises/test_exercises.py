@@ -154,6 +154,16 @@ def test_a_wrong_object_is_shown_with_its_smallest_case():
     assert "right" in answer.details
 
 
+def test_an_error_is_shown_with_its_line():
+    def stops(x):
+        return x + nowhere  # noqa: F821
+
+    answer = exercises.mish(stops)
+    assert answer.hint == "It stops with an error:"
+    assert "NameError: name 'nowhere' is not defined" in answer.details
+    assert "return x + nowhere" in answer.details
+
+
 def test_maps_that_differ_are_drawn():
     (sum_,) = [m.made for m in exercises.frelu.mistakes if m.word == "a sum, not a maximum"]
     answer = exercises.frelu(sum_)
