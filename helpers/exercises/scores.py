@@ -144,9 +144,7 @@ IOU = Exercise(
         Mistake("Dice", _dice, "2 * intersection / (row + column) is Dice, another score."),
         Mistake(
             "recall",
-            lambda m: np.where(
-                (m.sum(0) + m.sum(1)) > 0, np.diag(m) / np.maximum(m.sum(1), 1), np.nan
-            ),
+            lambda m: np.diag(m) / m.sum(1),
             "Intersection over the true pixels is recall: false alarms are missing in the union.",
         ),
         Mistake(
@@ -203,7 +201,7 @@ LEVEL = Exercise(
         Mistake(
             "x is not enlarged",
             lambda x, skip, block: block(torch.cat([x, skip], dim=1)),
-            "x has half the sides of the skip: F.interpolate(x, scale_factor=2).",
+            "x has half the sides of the skip: torch.nn.functional.interpolate(x, scale_factor=2).",
         ),
         Mistake(
             "the order of the channels",
@@ -273,6 +271,22 @@ def _by_class(
     return float(np.nanmean(np.ma.masked_invalid(rows).mean(axis=0).filled(never)))
 
 
+def _of_true_classes(truths: Maps, predictions: Maps, classes: int) -> float:
+    pairs = zip(truths, predictions, strict=True)
+    matrix = np.asarray(sum(confusion_matrix(t, p, classes) for t, p in pairs))
+    return float(np.mean(iou_per_class(matrix)[matrix.sum(1) > 0]))
+
+
+def _article_of_true_classes(truths: Maps, predictions: Maps, classes: int) -> float:
+    rows = []
+    for truth, prediction in zip(truths, predictions, strict=True):
+        matrix = confusion_matrix(truth, prediction, classes)
+        union = matrix.sum(1) + np.bincount(prediction.ravel(), minlength=classes) - np.diag(matrix)
+        there = matrix.sum(1) > 0
+        rows.append(np.where(there, np.diag(matrix) / np.maximum(union, 1), np.nan))
+    return float(np.ma.masked_invalid(rows).mean(axis=0).filled(-1).mean())
+
+
 def _many(count: int, classes: int, there: int) -> tuple[Maps, Maps, int]:
     """Images in which the first `there` classes occur alone."""
     made = [_maps((3 + seed, 4), there, seed) for seed in range(count)]
@@ -284,8 +298,13 @@ def _half_empty(classes: int) -> tuple[Maps, Maps, int]:
     return [t, t2], [p, p2], classes
 
 
+ONE, TWO = np.array([[0, 0, 0, 1]]), np.array([[2, 2, 1, 0]])
+FALSE_ALARM, MISS = np.array([[0, 2, 0, 1]]), np.array([[2, 1, 1, 0]])
+
 SETS = {
     "three pixels": ([np.array([[0, 1, 1]])], [np.array([[0, 1, 1]])], 2),
+    "one image, a class that is only predicted": ([ONE], [FALSE_ALARM], 3),
+    "two images, in one of them a class is only predicted": ([ONE, TWO], [FALSE_ALARM, MISS], 3),
     "one image, two classes": _many(1, 2, 2),
     "two images, one with two classes of four": _half_empty(4),
     "four images, a class that never occurs": _many(4, 4, 3),
@@ -336,6 +355,11 @@ SET_IOU = Exercise(
             "Unknown pixels stand in the union: leave them out before you count.",
         ),
         Mistake(
+            "only classes of the truth",
+            _of_true_classes,
+            "A class that is predicted where none is scores 0: it is not absent.",
+        ),
+        Mistake(
             "pixel accuracy",
             _pixel_accuracy,
             "That is the share of right pixels: IoU asks class by class.",
@@ -349,8 +373,8 @@ ARTICLE_IOU = Exercise(
     15,
     "hard",
     "Article B's metric, to the letter: IoU of each image and class, where predicted unknown "
-    "pixels stay in the union; mean over the images that have the class; -1 for a class that no "
-    "image has; mean over the classes.",
+    "pixels stay in the union; mean over the images whose truth or prediction has the class; -1 "
+    "for a class that none has; mean over the classes.",
     "def my_article_iou(truths, predictions, classes):\n    raise NotImplementedError",
     article_iou,
     SETS,
@@ -370,6 +394,11 @@ ARTICLE_IOU = Exercise(
             "a class that never occurs is left out",
             lambda t, p, c: _by_class(t, p, c, unknown=True, never=np.nan),
             "A class that no image has enters the article's mean as -1.",
+        ),
+        Mistake(
+            "only classes of the truth",
+            _article_of_true_classes,
+            "Predicted where the truth has none, a class scores 0 in that image: it counts.",
         ),
         Mistake(
             "a mean over images first",
@@ -413,6 +442,7 @@ RESIZE = Exercise(
         "2x2 to 4x6": (np.array([[0, 5], [7, 2]]), 4, 6),
         "6x9 to 2x3": (np.arange(54).reshape(6, 9) % 8, 2, 3),
         "5x7 to 3x10": (np.arange(35).reshape(5, 7) % 6, 3, 10),
+        "4x3 to 2x6, with unknown pixels": (np.arange(12).reshape(4, 3) % 5 - 1, 2, 6),
     },
     lambda mine, case: {"answer": mine(*case)},
     [
@@ -425,6 +455,11 @@ RESIZE = Exercise(
             "the corner, not the centre",
             _corners,
             "You take the label under the pixel's corner: the map moves by half a pixel.",
+        ),
+        Mistake(
+            "unknown became 255",
+            lambda labels, height, width: resize_labels(labels.astype(np.uint8), height, width),
+            "A byte has no -1: keep the labels' own type.",
         ),
         Mistake(
             "height and width exchanged",
