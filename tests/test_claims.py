@@ -498,7 +498,7 @@ def _() -> bool:
     return min(map(min, found)) > 0 and words == {"larger than the margin"}
 
 
-@claim("README.ja.md", "ファネルの配線が役立つという証拠は見つかっていません")
+@claim("README.ja.md", "ファネルの配線は利得を減らします")
 @claim("06", "and the 95 % interval lies below zero. So the first half of what article B's reader")
 @claim("06", "The swap as a whole, layer and wiring together, is above zero, its size open")
 def _() -> bool:

@@ -44,7 +44,7 @@ def handed_in(tmp_path):
 
 
 def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["grade", str(handed_in), "--seconds", "25"])
+    monkeypatch.setattr(sys, "argv", ["grade", str(handed_in), "--seconds", "45"])
     grade.main()
     found = pd.read_csv(handed_in / "grades.csv", index_col="notebook").fillna("")
     assert list(found) == ["right", "frelu", "receptive_side", "stopped"]
@@ -53,7 +53,7 @@ def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
         "ben": (1, "right", "not done yet", ""),
         "cleo": (0, "one convolution over all channels", "the funnels are left out", ""),
         "dan": (0, "a sum, not a maximum", "", ""),
-        "eva": (1, "right", "", "after 25 s"),
+        "eva": (1, "right", "", "after 45 s"),
     }
     assert "| anna.ipynb | 2 | right | right |" in (handed_in / "grades.md").read_text()
     assert "anna.ipynb: 2 answers" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.util
 import io
 import os
@@ -58,7 +59,7 @@ def networks() -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
     if importlib.util.find_spec("timm") is None:
         print("timm is not installed: only torchvision's networks are tried.")
         return
-    import timm
+    timm: Any = importlib.import_module("timm")
 
     for family in timm.list_modules():
         names = timm.list_models(module=family)

@@ -81,7 +81,10 @@ def _try_fold(mine: Any, case: tuple[Any, Any]) -> Found:
     if folded is None:
         return {"answer": None}
     weight, bias = folded
-    return {"answer": weight, "bias": bias, "the window afterwards": case[0].weight}
+    conv, bn = case
+    norm = torch.cat([bn.weight, bn.bias, bn.running_mean, bn.running_var])
+    after = {"the window afterwards": conv.weight, "BatchNorm afterwards": norm}
+    return {"answer": weight, "bias": bias, **after}
 
 
 def _other_fold(
@@ -171,6 +174,13 @@ def _network(*channels: int) -> tuple[nn.Module, Tensor]:
     return nn.Sequential(*layers, nn.MaxPool2d(2)).eval(), image(5, channels[0], 8, 8)
 
 
+def _nested() -> tuple[nn.Module, Tensor]:
+    """A ReLU inside a block, and one behind a BatchNorm; other activations between."""
+    block = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 9, 1), nn.GELU())
+    network = nn.Sequential(block, nn.Upsample(scale_factor=2), nn.BatchNorm2d(9), nn.ReLU())
+    return network.eval(), image(5, 3, 8, 8)
+
+
 def _try_channels(mine: Any, case: tuple[nn.Module, Tensor]) -> Found:
     found = mine(*case)
     if found is None:
@@ -211,7 +221,7 @@ CHANNELS = Exercise(
     "with hooks, and return a dict: the name of each nn.ReLU -> channels. Leave no hook behind.",
     "def my_channels(network, example):\n    raise NotImplementedError",
     channels_by_relu,
-    {"one ReLU": _network(3, 6), "three ReLUs": _network(3, 8, 4, 16)},
+    {"one ReLU": _network(3, 6), "three ReLUs": _network(3, 8, 4, 16), "inside a block": _nested()},
     _try_channels,
     [
         Mistake(

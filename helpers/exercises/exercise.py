@@ -157,7 +157,8 @@ def _settings_restored() -> Iterator[None]:
     deterministic = torch.are_deterministic_algorithms_enabled()
     with (
         torch.random.fork_rng(devices=[]),
-        torch.set_grad_enabled(torch.is_grad_enabled()),
+        torch.inference_mode(False),
+        torch.set_grad_enabled(True),
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
     ):

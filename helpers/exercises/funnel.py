@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,7 +15,8 @@ from .exercise import Exercise, Found, Mistake
 
 
 def filled(module: nn.Module) -> nn.Module:
-    """The module with numbers that depend on each parameter's shape alone."""
+    """A copy of the module with numbers that depend on each parameter's shape alone."""
+    module = deepcopy(module)
     with torch.no_grad():
         for layer in module.modules():
             for name, tensor in [
@@ -214,6 +216,7 @@ PIXEL = Exercise(
     {
         "the middle of 3x3 pixels": (image(3, 3), image(1, 3, 3)[0] / 2, 1, 1),
         "a corner of 4x5 pixels": (image(4, 5), image(1, 3, 3)[0], 0, 4),
+        "another corner of 4x5 pixels": (image(4, 5), image(1, 3, 3)[0], 3, 0),
         "a window of 5x5": (-image(7, 6).abs(), image(5, 5), 3, 2),
         "x wins": (image(4, 4).abs() + 3, image(3, 3) / 9, 2, 2),
     },

@@ -103,6 +103,7 @@ MATRICES = {
     "two classes": np.array([[3, 1], [2, 4]]),
     "a pixel or two of each class": np.diag([1, 2, 3]),
     "an absent class": np.array([[5, 0, 2], [0, 0, 0], [1, 0, 2]]),
+    "a class that is never predicted": np.array([[0, 3], [0, 5]]),
     "a class that is only predicted": np.array([[5, 1, 0], [0, 0, 0], [3, 2, 7]]),
 }
 
@@ -304,6 +305,7 @@ FALSE_ALARM, MISS = np.array([[0, 2, 0, 1]]), np.array([[2, 1, 1, 0]])
 SETS = {
     "three pixels": ([np.array([[0, 1, 1]])], [np.array([[0, 1, 1]])], 2),
     "one image, a class that is only predicted": ([ONE], [FALSE_ALARM], 3),
+    "one image, a class that is missed": ([ONE], [np.zeros_like(ONE)], 2),
     "two images, in one of them a class is only predicted": ([ONE, TWO], [FALSE_ALARM, MISS], 3),
     "one image, two classes": _many(1, 2, 2),
     "two images, one with two classes of four": _half_empty(4),
