@@ -44,14 +44,15 @@ def reason_to_keep(module: nn.Module, also: tuple[type[nn.Module], ...] = ()) ->
         return ""
     if isinstance(module, GATES):
         return GATE
-    if [*module.children(), *module.parameters()]:
+    if [*module.parameters()] or isinstance(module, nn.Sequential):
         return None
-    return _by_probe(module)
+    parts = map(reason_to_keep, module.children())  # a hard sigmoid made of a ReLU6 is one thing
+    return None if None in parts else _by_probe(module)
 
 
 @torch.no_grad()
 def _by_probe(module: nn.Module) -> str | None:
-    """`reason_to_keep` of a module without parts, by its outputs for numbers from -20 to 20.
+    """`reason_to_keep` of a module without parameters, by its outputs for numbers from -20 to 20.
 
     Surely an activation is what acts on each number alone, gives 0 for 0, goes on growing to the
     right and grows less, or not at all, to the left.

@@ -274,8 +274,9 @@ def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
     try:
         for place in places:
             stand_in: Any = watched[place.name]
-            stand_in.works_in_place = getattr(stand_in, "inplace", False)
-            stand_in.inplace = False
+            stand_in.works_in_place = any(getattr(m, "inplace", False) for m in stand_in.modules())
+            for part in stand_in.modules():
+                part.inplace = False
             place.put(stand_in)
         yield watched
     finally:
