@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
+from helpers.exercises import EXERCISES
 from tools import minutes, notebooks, run_tests, setup_environment
 
 ROOT = notebooks.ROOT
@@ -291,9 +292,10 @@ def test_minutes_are_those_of_the_session():
 def test_the_readme_sums_the_hours():
     both = [minutes.stated(notebooks.read(path)) for path in notebooks.stored_notebooks()]
     halves = [round(sum(column) / 30) for column in zip(*both, strict=True)]
-    words = {6: "six", 7: "seven", 9: "nine", 10: "ten"}
-    core, whole = (words[n // 2] + " and a half" * (n % 2) for n in halves)
-    assert f"take {core} hours ({whole} with everything)" in README
+    halves.append(round(sum(one.minutes for one in EXERCISES.values()) / 30))
+    words = {3: "three", 4: "four", 6: "six", 7: "seven", 9: "nine", 10: "ten"}
+    core, whole, more = (words[n // 2] + " and a half" * (n % 2) for n in halves)
+    assert f"take {core} hours ({whole} with everything) and {more} more for the exe" in README
 
 
 def test_every_variable_and_profile_is_explained():

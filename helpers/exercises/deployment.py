@@ -254,8 +254,8 @@ SMALL_MAPS = Exercise(
     "08",
     5,
     "easy",
-    "A window sees little on a small map. From a dict place -> shape (N, C, H, W), list the places "
-    "whose maps have fewer than `rows` rows: what `skip=` takes.",
+    "A window sees little on a small map. From a dict place -> shape (N, C, H, W), list, in order, "
+    "the places whose maps have fewer than `rows` rows: what `skip=` takes.",
     "def my_small_maps(shapes, rows):\n    raise NotImplementedError",
     small_maps,
     {f"fewer than {rows} rows": (SHAPES, rows) for rows in (1, 8, 9, 40)},
