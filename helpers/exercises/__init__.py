@@ -45,7 +45,7 @@ def solution(name: str) -> HTML:
     """
     from html import escape
 
-    if name not in EXERCISES:
+    if not isinstance(name, str) or name not in EXERCISES:
         raise ValueError(f"no exercise is called '{name}'; known: {', '.join(EXERCISES)}.")
     source = escape(EXERCISES[name].solution)
     return HTML(f"<details><summary>Solution of {name}</summary><pre>{source}</pre></details>")

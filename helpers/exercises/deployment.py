@@ -366,6 +366,8 @@ GAINS = Exercise(
         "two seeds": ([0.5, 0.7], [0.495, 0.72]),
         "three seeds, all better": ([0.6, 0.4, 0.5], [0.5, 0.39, 0.3]),
         "three seeds, a tie": ([0.5, 0.75, 0.25], [0.5, 0.5, 0.5]),
+        "two seeds, neither better": ([0.5, 0.6], [0.7, 0.8]),
+        "two seeds, hardly better": ([0.5001, 0.6], [0.5, 0.7]),
         "four seeds": ([0.61, 0.58, 0.64, 0.6], [0.6, 0.62, 0.63, 0.55]),
     },
     lambda mine, case: {"answer": mine(*case)},

@@ -173,6 +173,11 @@ def _level_case(below: int, beside: int, side: int) -> tuple[Tensor, Tensor, nn.
     return image(2, below, side, side + 1), -image(2, beside, 2 * side, 2 * side + 2), block
 
 
+def _try_level(mine: Any, case: tuple[Tensor, Tensor, nn.Module]) -> Found:
+    y = mine(*case)
+    return {"answer": y, "it can learn": float(getattr(y, "requires_grad", False))}
+
+
 def _swapped(x: Tensor, skip: Tensor, block: nn.Module) -> Tensor:
     return block(torch.cat([skip, F.interpolate(x, scale_factor=2, mode="nearest")], dim=1))
 
@@ -192,7 +197,7 @@ LEVEL = Exercise(
     "def my_level(x, skip, block):\n    raise NotImplementedError",
     up_level,
     {"1 and 1 channels": _level_case(1, 1, 2), "4 and 2 channels": _level_case(4, 2, 3)},
-    lambda mine, case: {"answer": mine(*case)},
+    _try_level,
     [
         Mistake(
             "the skip is forgotten",

@@ -96,6 +96,8 @@ GARBAGE = {
     "infinite": lambda *_: float("inf"),
     "an object": lambda *_: object(),
     "leaves when converted": lambda *_: Leaving(),
+    "words that raise": lambda *_: Raising("x"),
+    "words equal to all": lambda *_: Equal("x"),
     "nothing but a shape": lambda *_: torch.ones(3, device="meta"),
     "a wrong shape": lambda *_: torch.zeros(3, 1, 2),
     "overwrites": lambda *case: [part.fill_(0) for part in case if hasattr(part, "fill_")],
@@ -104,6 +106,23 @@ GARBAGE = {
 
 def deep(*case):
     return deep(*case)
+
+
+class Raising(str):
+    __hash__ = str.__hash__
+
+    def __eq__(self, _):
+        raise KeyError
+
+    def __add__(self, _):
+        raise KeyError
+
+
+class Equal(str):
+    __hash__ = str.__hash__
+
+    def __eq__(self, _):
+        return True
 
 
 class Leaving:
@@ -209,6 +228,13 @@ def test_the_solution_is_the_references_source_folded():
     assert shown.startswith("<details>")
     with pytest.raises(ValueError, match="no exercise is called 'frelo'"):
         exercises.solution("frelo")
+    with pytest.raises(ValueError, match="no exercise is called"):
+        exercises.solution(exercises.mish)
+
+
+def test_an_imaginary_part_is_not_dropped():
+    reference = exercises.mish_slope.reference
+    assert not exercises.mish_slope(lambda x: reference(x) + 1j).right
 
 
 def test_checks_are_kept_for_grading(tmp_path, monkeypatch):
