@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, ClassVar
 
 import traitlets
 from anywidget import AnyWidget
 
-from .shell import Bundle, checked, with_twin
-
-FOLDER = Path(__file__).parent
+from .shell import FOLDER, Bundle, checked, with_twin
 
 
 def module_text(name: str) -> str:

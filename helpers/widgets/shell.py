@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
+from anywidget import AnyWidget
 from IPython import get_ipython
 from IPython.display import display
 from ipywidgets import (
@@ -34,55 +36,7 @@ from ..figures.style import figure_output, png
 # ipywidgets 7 has another name for what appears under the pointer.
 TIP = "tooltip" if "tooltip" in DOMWidget.class_trait_names() else "description_tooltip"
 
-STYLE = """<style>
-.funnel-series-lab { --jp-widgets-font-size: 15px; --jp-ui-font-size1: 14px; }
-.funnel-series-lab input[type=number] { padding: 0 3px; }
-.funnel-series-lab .noUi-connects, .funnel-series-lab .ui-slider { background: #767676; }
-.funnel-series-lab .noUi-handle, .funnel-series-lab .ui-slider-handle { border-color: #767676; }
-.funnel-series-lab .widget-toggle-button.mod-active { background: #0072B2; color: #FFF;
-  box-shadow: inset 0 0 0 2px #0072B2, inset 0 0 0 3px #FFF; }
-.funnel-series-lab .widget-toggle-buttons { display: flex; flex-wrap: wrap; margin: 2px; }
-.funnel-series-lab .widget-toggle-buttons .widget-label { margin-right: 8px; }
-.lab-rail { align-items: center; margin: 2px; }
-.lab-rail > .widget-slider { display: contents; }  /* its label comes first, then the buttons */
-.lab-rail .widget-label { order: -1; text-align: left; }
-.lab-rail .slider-container { flex: 1; min-width: 60px; margin: 0 12px; }
-.lab-rail .widget-readout { min-width: 48px; }
-.lab-key { white-space: nowrap; }
-@container (max-width: 420px) {  /* a slider's label above it, for a longer rail */
-  .lab-heads .lab-key { white-space: normal; }
-  .lab-rail { flex-wrap: wrap; }
-  .lab-rail .widget-label { width: 100% !important; }
-}
-.lab-rail .lab-step { flex: none; padding: 0; font-size: 0; }  /* its words are for the ear */
-.lab-step::before { font-size: 18px; }
-.lab-less::before { content: "\\2212"; content: "\\2212" / ""; }
-.lab-more::before { content: "+"; content: "+" / ""; }
-.lab-pixels { image-rendering: pixelated; }
-.lab-words, .lab-titles, .lab-group { container-type: inline-size; }
-.lab-words .widget-html-content { font-size: 16px; line-height: 1.5; min-height: 6em;
-  min-width: 0; }
-.lab-table { overflow-x: auto; }
-.lab-words table { border-collapse: collapse; }
-.lab-words th, .lab-words td { padding: 0 8px 0 0; text-align: right; font-weight: normal;
-  white-space: nowrap; }
-.lab-words th { white-space: normal; }
-.lab-words th:first-child, .lab-words td:first-child { text-align: left; }
-@container (max-width: 845px) {  /* rows become columns */
-  .lab-turns tbody { display: grid; grid: repeat(var(--rows), auto) / auto-flow;
-    width: fit-content; column-gap: clamp(6px, 3cqi - 5px, 16px); }
-  .lab-turns tr > * { padding: 0; }
-  .lab-turns tr { display: grid; grid-row: 1 / -1; grid-template-rows: subgrid; }
-  .lab-turns tr > :first-child { text-align: inherit; align-self: end; white-space: normal; }
-  .lab-turns th, .lab-turns th:first-child { text-align: left; }
-}
-.lab-words code { font-size: 15px; white-space: normal; background: none; color: inherit; }
-.lab-heads { display: flex; font-size: clamp(10.5px, 2.9cqi, 15px); font-weight: bold;
-  line-height: 1.4; }
-.lab-heads div { flex: 1; min-width: 0; text-align: center; padding: 0 1px;
-  overflow-wrap: anywhere; }
-.lab-swatch { display: inline-block; width: .8em; height: .8em; border: 1px solid #888; }
-</style>"""
+FOLDER = Path(__file__).parent
 
 STEPS = {"less": -1, "more": 1}
 
@@ -174,6 +128,13 @@ class Screen:
     height: int
     kind: str = "png"
     pixelated: bool = True
+
+
+class Shell(AnyWidget):
+    """The look of the labs that need a kernel, and names for their sliders; nothing to see."""
+
+    _esm = (FOLDER / "shell.js").read_text(encoding="utf-8")
+    _css = (FOLDER / "shell.css").read_text(encoding="utf-8")
 
 
 class Lab:
@@ -288,10 +249,8 @@ class Lab:
         # A drawing is not enlarged until it blurs.
         widest = "100%" if screen.pixelated else f"{screen.width * 6 // 5}px"
         stage = VBox([self.heads, self.image], layout={"max_width": widest})
-        style = HTML(STYLE, layout={"display": "none"})
-        return _with_classes(
-            VBox([style, stage, self.words, row]), "funnel-series-lab", f"lab-{name}"
-        )
+        page = VBox([Shell(layout={"display": "none"}), stage, self.words, row])
+        return _with_classes(page, "funnel-series-lab", f"lab-{name}")
 
     def _group(self, title: str, names: Sequence[str]) -> VBox:
         widgets = [self._row(name) for name in names]

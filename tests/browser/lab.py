@@ -246,8 +246,8 @@ class Widget:
         return self.root.locator(".widget-inline-hbox, .widget-inline-vbox").filter(has=named)
 
     def handle(self, label: str) -> Locator:
-        """The handle of the slider with this label."""
-        return self.control(label).locator(".noUi-handle")
+        """The handle of the slider with this label, as a screen reader finds it."""
+        return self.root.get_by_role("slider", name=label, exact=True)
 
     def menu(self, label: str) -> Locator:
         """The menu with this label."""

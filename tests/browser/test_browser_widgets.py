@@ -120,6 +120,10 @@ def test_the_tab_key_reaches_every_control(widget):
     assert widget.tabbed() == list(range(count))
 
 
+def test_a_sliders_number_has_its_name(widget, case):
+    assert widget.root.get_by_role("textbox", name=case.slider, exact=True).count() == 1
+
+
 @pytest.mark.parametrize("by", ["mouse", "Enter", " "], ids=["mouse", "enter", "space"])
 def test_a_sliders_buttons_move_it_by_a_step_and_back(widget, case, by):
     """Found by the names that a screen reader says."""
@@ -201,6 +205,7 @@ def test_notebook_02_runs_whole_and_its_widgets_move(lab):
 
 FAULTY = """
 import ipywidgets
+from helpers.widgets.shell import Shell
 
 slider = ipywidgets.IntSlider(1, 1, 9, description="number")
 words = ipywidgets.HTML("<div role='status'>1</div>")
@@ -212,8 +217,8 @@ slider.observe(divide, names="value")
 picture = ipywidgets.HTML(
     "<img width=20 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>"
 )
-box = ipywidgets.VBox([slider, words, picture])
-box.add_class("lab-faulty")
+box = ipywidgets.VBox([Shell(), slider, words, picture])
+box.add_class("funnel-series-lab").add_class("lab-faulty")
 box
 """
 

@@ -234,7 +234,7 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("part", [r"\.noUi-connects", r"\.ui-slider ", r"\.mod-active"])
 def test_rails_and_chosen_buttons_stand_out_from_white(part):
-    (colour,) = re.findall(part + r"[^}]*background: (#\w{6})", shell.STYLE)
+    (colour,) = re.findall(part + r"[^}]*background: (#\w{6})", shell.Shell._css)
     assert 1.05 / (luminance(colour) + 0.05) >= 4.5
 
 
