@@ -106,7 +106,7 @@ def sentences() -> str:
 def circumstances() -> str:
     """What a number is, and where the runs were made."""
     runs = [run for task in TASKS.values() for run in task.runs.itertuples()]
-    machines = sorted({f"{run.processor}, {run.cores} cores" for run in runs})
+    machines = sorted({run.machine for run in runs})
     torches = sorted({run.torch.split("+")[0] for run in runs})
     copies = sorted({run.copy for run in runs})
     return (

@@ -38,7 +38,7 @@ SEEDS = {
 FAIR_SEEDS: dict[tuple[str, str], dict[str, int]] = {
     ("regions", "augmented"): dict.fromkeys((*SWAP, "dw_bn_relu"), 10) | {"wide_conv": 5},
     ("regions", "plain"): {"relu": 10, "mish": 3, "frelu": 10, "dw_bn_relu": 10},
-    ("surfaces", "augmented"): dict.fromkeys((*SWAP, "dw_bn_relu"), 6),
+    ("surfaces", "augmented"): dict.fromkeys((*SWAP, "dw_bn_relu"), 10),
 }
 """Task and setting -> arm -> seeds of the U-Nets by the fair protocol, in the class profile."""
 
