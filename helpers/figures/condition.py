@@ -25,6 +25,7 @@ SIGNED = LinearSegmentedColormap.from_list(
 LIMIT = 2.0  # one signed scale, -2 to 2, for every picture of notebook 02
 
 BRANCH_COLOURS = {"x": "#BFC8CE", "T": COLOURS["frelu"], "equal": "#FFFFFF"}
+WINNERS = dict(zip(("x wins", "T(x) wins", "tie"), BRANCH_COLOURS.values(), strict=True))
 
 
 # --- colours and shares -----------------------------------------------------------------------

@@ -47,7 +47,10 @@ def panel_rows(
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=12)
     if legend:
-        handles = [Patch(color=colour, label=name) for name, colour in legend.items()]
+        handles = [
+            Patch(facecolor=colour, edgecolor="#888888", label=name)
+            for name, colour in legend.items()
+        ]
         legend_below(figure, handles, fontsize=10)
     return figure
 

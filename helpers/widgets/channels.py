@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..datasets import cifar10
 from ..datasets.prepared import read_array
-from ..figures.condition import BRANCH_COLOURS, branch_shares
+from ..figures.condition import WINNERS, branch_shares
 from ..figures.lab import panel_rows
 from ..nn.activations import FReLU
 from ..nn.networks import LeNet
@@ -122,7 +122,7 @@ def words(network: Network, state: State) -> str:
 GROUPS = ({"picture": ("image",)}, {"channel": ("layer", "channel")})
 TITLES = heads(
     *PANELS[:-1],
-    f"{swatch(BRANCH_COLOURS['T'], 'T(x) wins')} {swatch(BRANCH_COLOURS['x'], 'x wins')}",
+    " ".join(swatch(colour, name) for name, colour in WINNERS.items()),
 )
 
 
@@ -200,7 +200,7 @@ def twin(found: Network, start: State) -> Figure:
         x, condition, _ = branches(found, state)
         wins = f"T(x) wins {branch_shares(x, condition)['T']:.0%}"
         notes[name] = [found.names[state.image], "", "", "", "", wins]
-    return panel_rows(rows, notes)
+    return panel_rows(rows, notes, WINNERS)
 
 
 ALT = (

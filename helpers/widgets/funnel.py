@@ -19,6 +19,7 @@ from ..figures.condition import (
     BRANCH_COLOURS,
     LIMIT,
     SIGNED,
+    WINNERS,
     branch_rgb,
     branch_shares,
     signed_rgb,
@@ -259,8 +260,7 @@ def twin() -> Figure:
         rows[name] = panels(state)
         wins = f"T(x) wins {branch_shares(found.x, found.T)['T']:.0%}"
         notes[name] = [wins if title == "who wins?" else "" for title in PANELS]
-    names = {"T(x) wins": "T", "x wins": "x", "tie": "equal"}
-    return panel_rows(rows, notes, {name: BRANCH_COLOURS[key] for name, key in names.items()})
+    return panel_rows(rows, notes, WINNERS)
 
 
 ALT = (

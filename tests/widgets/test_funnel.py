@@ -12,8 +12,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from helpers import make_activation
-from helpers.figures.condition import BRANCH_COLOURS, signed_rgb
-from helpers.widgets import fields, funnel, funnel_lab
+from helpers.figures.condition import BRANCH_COLOURS, WINNERS, signed_rgb
+from helpers.widgets import channels, fields, funnel, funnel_lab
+from tests.widgets.states import network, pictures
 
 ARMS = {
     "parametric": "frelu",
@@ -274,7 +275,10 @@ def test_winners_have_the_colours_of_the_notebook():
     assert tuple(panels["who wins?"][64, 60]) == colour
 
 
-def test_the_static_figure_has_a_key_of_who_wins():
-    figure = funnel.twin()
+@pytest.mark.parametrize("lab", ["funnel", "channels"])
+def test_the_static_figure_has_a_key_of_who_wins(lab):
+    start = channels.State(image=0, layer=1, channel=1)
+    built_on = channels.network(network(), pictures())
+    figure = funnel.twin() if lab == "funnel" else channels.twin(built_on, start)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["T(x) wins", "x wins", "tie"]
+    assert [text.get_text() for text in legend.get_texts()] == list(WINNERS)
