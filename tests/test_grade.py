@@ -97,6 +97,7 @@ BREAKING = {  # file name: (source, how the name is shown, what stopped it)
     b"word": (f"{PLACE}open(place, 'w').write({FORGED!r})", "word", NO_CHECK),
     b"utf\xff8": ("1 / 0", "utf\\udcff8", ""),
     b"\x1b[31mred": ("import os; os.system('printf \"\\033[2J\" >&2')", "\\x1b[31mred", ""),
+    b"comm": ("import comm\ncomm.create_comm(target_name='jupyter.widget', data={})", "comm", ""),
     b"=1+1": ("import os; os.kill(os.getppid(), 9)", "'=1+1", "killed by signal 9"),
 }
 

@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT))
 from helpers.exercises import EXERCISES  # noqa: E402
 from helpers.exercises.exercise import NOT_DONE  # noqa: E402
 
-# The kernel is this Python's whatever the notebook names, its outputs are not kept, and what it and
-# its children write past them is not shown.
+# The kernel is this Python's whatever the notebook names; its outputs and widgets aren't looked at,
+# and what it and its children write past them isn't shown.
 RUN = """\
 import sys
 from subprocess import DEVNULL
@@ -41,6 +41,8 @@ import nbclient, nbformat
 class Client(nbclient.NotebookClient):
     def output(self, *_):
         return None
+
+    handle_comm_msg = output
 
 def say_kernel(notebook):
     print(client.km.provisioner.pid, flush=True)
@@ -51,7 +53,7 @@ folder = {"metadata": {"path": sys.argv[2]}}
 client = Client(notebook, resources=folder, on_notebook_start=say_kernel, **settings)
 client.execute(stdout=DEVNULL, stderr=DEVNULL)
 """
-MOST_BYTES = 1_000_000  # of a notebook's answers: a thousand checks write less
+MOST_BYTES = 10_000_000  # of a notebook's answers: a thousand checks write less
 
 
 def grade(path: Path, seconds: float, gigabytes: float) -> dict[str, str]:
