@@ -16,6 +16,15 @@ def test_the_guide_says_what_the_notebooks_say():
     assert guide == instructors.filled(guide), "run .venv/bin/python tools/instructors.py"
 
 
+def test_a_guide_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(instructors, "GUIDE", tmp_path / "INSTRUCTORS.md")
+    instructors.GUIDE.write_text("the old one")
+    monkeypatch.setattr(instructors, "filled", lambda _: "no UTF-8: \ud800")
+    with pytest.raises(UnicodeEncodeError):
+        instructors.main()
+    assert instructors.GUIDE.read_text() == "the old one"
+
+
 @pytest.mark.parametrize("path", notebooks.stored_notebooks(), ids=lambda path: path.stem)
 def test_every_prediction_has_its_answer(path):
     cells = notebooks.read(path).cells

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from helpers.figures.style import figure_output
+from tools import notebooks
 from tools.minutes import minutes, stated
 
 
@@ -40,3 +45,10 @@ def test_the_address_of_a_link_and_the_bootstrap_are_not_read():
 def test_a_head_without_minutes_is_named():
     with pytest.raises(ValueError, match="the head names no minutes"):
         stated(new_notebook(cells=[new_markdown_cell("# Title")]))
+
+
+def test_it_runs_from_any_folder(tmp_path):
+    command = [sys.executable, notebooks.ROOT / "tools" / "minutes.py"]
+    elsewhere = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": ""}}
+    said = subprocess.check_output(command, text=True, **elsewhere)
+    assert len(said.splitlines()) == len(notebooks.stored_notebooks())

@@ -193,6 +193,13 @@ def test_execute_runs_what_is_stale_in_the_class_profile(folder, capsys):
     assert "01_a.ipynb: up to date" in capsys.readouterr().out
 
 
+def test_a_notebook_that_is_not_there_is_named_and_nothing_runs(folder):
+    before = store(folder, "1 / 0").read_bytes()
+    with pytest.raises(SystemExit, match="begins with '99': nothing was run"):
+        notebooks.execute(["01", "99"])
+    assert (folder / "notebooks" / "01_a.ipynb").read_bytes() == before
+
+
 def test_stand_in_data_is_not_stored(folder):
     path = store(folder, 'from helpers import Data\n\ndata = Data("stand-in data")')
     before = path.read_bytes()

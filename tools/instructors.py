@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from helpers.exercises import EXERCISES  # noqa: E402
+from helpers.files import write_atomically  # noqa: E402
 from tools import minutes, notebooks  # noqa: E402
 
 GUIDE = ROOT / "notebooks" / "INSTRUCTORS.md"
@@ -87,6 +88,12 @@ def filled(guide: str) -> str:
     return guide
 
 
-if __name__ == "__main__":
-    GUIDE.write_text(filled(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+def main() -> None:
+    """Write the guide anew, whole or not at all."""
+    with write_atomically(GUIDE) as part:
+        part.write_text(filled(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"{GUIDE} says what the notebooks say")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,9 +6,13 @@ machine and Python, `make lab` installs from its wheels and asks no network.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,15 +21,31 @@ sys.path.insert(0, str(ROOT))
 from helpers.session import data_directory  # noqa: E402
 from tools import setup_environment  # noqa: E402
 
-BUILD = ROOT / "build" / "kit"
+BUILD = ROOT / "build"
 NAME = "funnel-series"
 
 
+def run(command: list[str]) -> None:
+    """Run it to its end; interrupted, it and all that it started end.
+
+    Raises CalledProcessError where it fails.
+    """
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        if child.wait():
+            raise subprocess.CalledProcessError(child.returncode, command)
+    finally:
+        if os.name == "posix":
+            with suppress(ProcessLookupError):  # nothing is left
+                os.killpg(child.pid, signal.SIGKILL)
+        child.kill()
+
+
 def copy_repository(place: Path) -> None:
-    """What the last commit holds; raises CalledProcessError outside a clone."""
+    """What the last commit holds."""
     place.mkdir(parents=True)
     archive = place / "repository.tar"
-    subprocess.run(["git", "-C", str(ROOT), "archive", "-o", str(archive), "HEAD"], check=True)
+    run(["git", "-C", str(ROOT), "archive", "-o", str(archive), "HEAD"])
     shutil.unpack_archive(archive, place)
     archive.unlink()
 
@@ -34,7 +54,7 @@ def download_wheels(place: Path, requirements: Path) -> None:
     """Every package of the requirements, with what they need, for this Python and platform."""
     command = [sys.executable, "-m", "pip", "download", "-r", str(requirements), "-d", str(place)]
     command += ["--quiet", "--disable-pip-version-check", *setup_environment.index_options(ROOT)]
-    subprocess.run(command, check=True)
+    run(command)
 
 
 def copy_data(place: Path) -> list[str]:
@@ -47,15 +67,24 @@ def copy_data(place: Path) -> list[str]:
 
 
 def main() -> None:
-    """Collect the parts, and pack them."""
-    shutil.rmtree(BUILD, ignore_errors=True)
-    copy_repository(BUILD / NAME)
-    download_wheels(BUILD / NAME / "wheels", ROOT / "requirements.txt")
-    data = copy_data(BUILD / NAME)
-    archive = shutil.make_archive(str(BUILD.parent / f"{NAME}-kit"), "zip", BUILD)
-    shutil.rmtree(BUILD)
+    """Collect the parts, pack them, and put the archive in its place when it is whole."""
+    if not (ROOT / ".git").exists():  # git itself would look in the folders above
+        sys.exit(f"{ROOT} is no clone: the kit packs the last commit. Get the series by git clone.")
+    if not shutil.which("git"):
+        sys.exit("There is no git: install it, then run this again.")
+    BUILD.mkdir(exist_ok=True)
+    archive = BUILD / f"{NAME}-kit.zip"
+    try:
+        with tempfile.TemporaryDirectory(prefix="kit-", dir=BUILD) as folder:
+            parts = Path(folder) / "parts"
+            copy_repository(parts / NAME)
+            download_wheels(parts / NAME / "wheels", ROOT / "requirements.txt")
+            data = copy_data(parts / NAME)
+            Path(shutil.make_archive(f"{folder}/kit", "zip", parts)).replace(archive)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"No archive: {' '.join(error.cmd[:4])} ... failed, see above.")
     print(f"data: {', '.join(data) or 'none is prepared here: the notebooks will use stand-ins'}")
-    print(f"{archive}: {Path(archive).stat().st_size / 1e6:.0f} MB")
+    print(f"{archive}: {archive.stat().st_size / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""How long a notebook takes to read: `python -m tools.minutes` prints core and whole minutes."""
+"""How long a notebook takes to read: `python tools/minutes.py` prints core and whole minutes."""
 
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
 from nbformat import NotebookNode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tools import notebooks
 

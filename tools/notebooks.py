@@ -196,7 +196,12 @@ def link_table(text: str) -> str:
 
 def execute(names: list[str]) -> None:
     """Run the stale notebooks in the class profile, or those that `names` begin, stale or not."""
-    for path in stored_notebooks():
+    paths = stored_notebooks()
+    for name in names:
+        if not any(path.name.startswith(name) for path in paths):
+            known = ", ".join(path.name for path in paths)
+            sys.exit(f"No notebook's name begins with '{name}': nothing was run. Known: {known}.")
+    for path in paths:
         notebook = read(path)
         wanted = any(path.name.startswith(n) for n in names) if names else is_stale(notebook)
         if not wanted:

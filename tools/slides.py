@@ -6,8 +6,10 @@ stands in the cells' slideshow tags; `python tools/slides.py tag` writes these b
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
+from copy import deepcopy
 from html import escape
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from pygments.lexers import PythonLexer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from helpers.files import write_atomically  # noqa: E402
 from tools import notebooks  # noqa: E402
 
 TARGET = ROOT / "build" / "slides"
@@ -150,17 +153,30 @@ def output_html(output: NotebookNode) -> str:
     return f"<pre>{escape(''.join(output.get('text', data.get('text/plain', ''))))}</pre>"
 
 
-def main() -> None:
-    """Write the slides, or with `tag` the cells' tags."""
-    TARGET.mkdir(parents=True, exist_ok=True)
+def write_slides() -> None:
+    """One page a notebook."""
+    for path in notebooks.stored_notebooks():
+        with write_atomically(TARGET / f"{path.stem}.html") as part:
+            part.write_text(page(notebooks.read(path), path.stem), encoding="utf-8")
+    print(f"The slides are in {TARGET}: open one in a browser.")
+
+
+def write_tags() -> None:
+    """The tags of every notebook's cells; a notebook that has them stays untouched."""
     for path in notebooks.stored_notebooks():
         notebook = notebooks.read(path)
-        if sys.argv[1:] == ["tag"]:
-            tag(notebook)
+        before = deepcopy(notebook)
+        tag(notebook)
+        if notebook != before:
             notebooks.write(notebook, path)
-        else:
-            (TARGET / f"{path.stem}.html").write_text(page(notebook, path.stem), encoding="utf-8")
-    print("tagged" if sys.argv[1:] else f"The slides are in {TARGET}: open one in a browser.")
+            print(f"{path.name}: tagged")
+
+
+def main() -> None:
+    """Write the slides, or with `tag` the cells' tags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", nargs="?", choices=["tag"], help="without it, write the slides")
+    write_tags() if parser.parse_args().command else write_slides()
 
 
 if __name__ == "__main__":

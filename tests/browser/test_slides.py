@@ -54,3 +54,47 @@ def test_notes_follow_their_slide_and_code_is_folded():
     assert "</section>" not in text[slice(*together)]
     assert "<details><summary>code</summary>" in text
     assert "colab-badge" not in text
+
+
+@pytest.fixture
+def one_notebook(tmp_path, monkeypatch):
+    """A series of one notebook, whose cells have no tags yet."""
+    notebook = notebooks.read(STORED[0])
+    for cell in notebook.cells:
+        cell.metadata.pop("slideshow", None)
+    notebooks.write(notebook, tmp_path / "01_a.ipynb")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(slides, "TARGET", tmp_path / "slides")
+    return tmp_path / "01_a.ipynb"
+
+
+def test_tag_writes_tags_alone_and_only_where_they_are_missing(one_notebook, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["slides.py", "tag"])
+    slides.main()
+    assert notebooks.read(one_notebook).cells[0].metadata["slideshow"] == {"slide_type": "slide"}
+    written = one_notebook.stat().st_mtime_ns
+    slides.main()
+    assert one_notebook.stat().st_mtime_ns == written
+    assert list(one_notebook.parent.iterdir()) == [one_notebook]
+
+
+@pytest.mark.parametrize("words", [["tags"], ["tag", "01"]])
+def test_other_words_write_nothing(one_notebook, monkeypatch, words):
+    before = one_notebook.read_bytes()
+    monkeypatch.setattr("sys.argv", ["slides.py", *words])
+    with pytest.raises(SystemExit, match="2"):
+        slides.main()
+    assert one_notebook.read_bytes() == before
+    assert list(one_notebook.parent.iterdir()) == [one_notebook]
+
+
+def test_slides_that_cannot_be_written_leave_the_old_ones(one_notebook, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["slides.py"])
+    slides.main()
+    (page,) = slides.TARGET.iterdir()
+    before = page.read_bytes()
+    monkeypatch.setattr(slides, "page", lambda *_: "no UTF-8: \ud800")
+    with pytest.raises(UnicodeEncodeError):
+        slides.main()
+    assert list(slides.TARGET.iterdir()) == [page]
+    assert page.read_bytes() == before
