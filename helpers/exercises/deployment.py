@@ -140,6 +140,11 @@ FOLD = Exercise(
             "Divide by the square root of the variance.",
         ),
         Mistake(
+            "root and eps are forgotten",
+            _other_fold(eps=False, root=False),
+            "Divide by sqrt(variance + eps), not by the variance.",
+        ),
+        Mistake(
             "the convolution's bias is dropped",
             _other_fold(bias=False),
             "A convolution with a bias adds it before BatchNorm: it is scaled, too.",
@@ -186,7 +191,7 @@ def _try_channels(mine: Any, case: tuple[nn.Module, Tensor]) -> Found:
     if found is None:
         return {"answer": None}
     return {
-        "answer": ", ".join(f"relu {n}: channels {'c' * int(c)}" for n, c in sorted(found.items())),
+        "answer": ", ".join(f"relu {n}: {int(c)} channels" for n, c in sorted(found.items())),
         "hooks left": sum(
             len(m._forward_pre_hooks) + len(m._forward_hooks) for m in case[0].modules()
         ),
@@ -259,7 +264,7 @@ SMALL_MAPS = Exercise(
     "def my_small_maps(shapes, rows):\n    raise NotImplementedError",
     small_maps,
     {f"fewer than {rows} rows": (SHAPES, rows) for rows in (1, 8, 9, 40)},
-    lambda mine, case: {"answer": ", ".join(mine(*case))},
+    lambda mine, case: {"answer": None if (found := mine(*case)) is None else ", ".join(found)},
     [
         Mistake(
             "the border counts",
@@ -326,9 +331,9 @@ FOLDED = Exercise(
             "A window of k x k needs padding k // 2.",
         ),
         Mistake(
-            "no padding",
+            "T(x) has another size",
             lambda x, w, b: torch.maximum(x, F.conv2d(x, w, b, groups=x.shape[1])),
-            "T(x) shrinks: padding=k // 2 keeps its size.",
+            "A window of k x k keeps the size of x with padding=k // 2.",
         ),
         Mistake(
             "no groups",
@@ -381,6 +386,11 @@ GAINS = Exercise(
             "the other way round",
             lambda s, r: gains(r, s),
             "The gain is the swap's score minus the reference's.",
+        ),
+        Mistake(
+            "each against the mean",
+            lambda s, r: (gains(s, r)[0], sum(a > sum(r) / len(r) for a in s)),
+            "Compare a seed with the reference of the same seed, not with their mean.",
         ),
         Mistake(
             "the pairs are lost",

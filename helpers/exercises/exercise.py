@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import random
 import re
+import signal
 import sys
 import textwrap
+import threading
 import warnings
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +29,8 @@ Found = Mapping[str, Any]
 """What one try yields: a name -> an array, a number or words."""
 
 NOT_DONE = "not done yet"
+SECONDS = 20.0
+"""The most that an answer may take for one case; the references take milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ class Exercise:
         with _settings_restored():
             torch.default_generator.manual_seed(0)  # a GPU's generator stays as it is
             try:
-                found = self.run(mine, deepcopy(case))
+                with _limited(SECONDS):
+                    found = self.run(mine, deepcopy(case))
             except NotImplementedError:
                 return None
             except KeyboardInterrupt:
@@ -163,6 +169,7 @@ def _settings_restored() -> Iterator[None]:
     """Without warnings; what the reader's object sets for the whole process is set back after."""
     kept = torch.get_default_dtype(), torch.get_num_threads(), Path.cwd()
     deterministic = torch.are_deterministic_algorithms_enabled()
+    dice = random.getstate(), np.random.get_state()  # noqa: NPY002 (what a reader may seed)
     with (
         torch.random.fork_rng(devices=[]),
         torch.inference_mode(False),
@@ -177,7 +184,32 @@ def _settings_restored() -> Iterator[None]:
             torch.set_default_dtype(kept[0])
             torch.set_num_threads(kept[1])
             os.chdir(kept[2])
+            random.setstate(dice[0])
+            np.random.set_state(dice[1])  # noqa: NPY002
             torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what runs longer; without effect where there is no alarm clock.
+
+    Windows has none, and no thread but the main one, in which a notebook's cells run.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not (main and hasattr(signal, "setitimer")):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it ran for more than {seconds:g} s: does a loop never end?")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again, for who catches every error
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _same(found: Found | None, expected: Found | None) -> bool:

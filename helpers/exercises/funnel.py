@@ -79,6 +79,7 @@ def _frelu(
     combine: Callable[[Tensor, Tensor], Any] = torch.maximum,
     *,
     depthwise: bool = True,
+    k: int = 3,
     padding: int = 1,
     bias: bool = False,
     norm: str = "on T",
@@ -89,12 +90,14 @@ def _frelu(
         def __init__(self, channels: int) -> None:
             super().__init__()
             groups = channels if depthwise else 1
-            self.conv = nn.Conv2d(channels, channels, 3, 1, padding, groups=groups, bias=bias)
+            self.conv = nn.Conv2d(channels, channels, k, 1, padding, groups=groups, bias=bias)
             self.bn = nn.BatchNorm2d(channels) if norm else nn.Identity()
 
         def forward(self, x: Tensor) -> Tensor:
             if norm == "on the maximum":
                 return self.bn(combine(x, self.conv(x)))
+            if norm == "before the convolution":
+                return combine(x, self.conv(self.bn(x)))
             return combine(x, self.bn(self.conv(x)))
 
     return Other
@@ -127,7 +130,12 @@ FRELU = Exercise(
             _frelu(depthwise=False),
             "Each channel has a window of its own: groups=channels.",
         ),
-        Mistake("no padding", _frelu(padding=0), "T(x) shrinks: padding=1 keeps its size."),
+        Mistake(
+            "T(x) has another size",
+            _frelu(padding=0),
+            "A 3x3 window keeps the size of x with padding=1, and with no other.",
+        ),
+        Mistake("5x5 windows", _frelu(k=5, padding=2), "3x3 is asked, with padding=1."),
         Mistake(
             "a sum, not a maximum",
             _frelu(torch.add),
@@ -147,6 +155,11 @@ FRELU = Exercise(
             "BatchNorm after the maximum",
             _frelu(norm="on the maximum"),
             "BatchNorm belongs to T, before the maximum: x passes as it is.",
+        ),
+        Mistake(
+            "BatchNorm before the convolution",
+            _frelu(norm="before the convolution"),
+            "The convolution comes first: bn(conv(x)).",
         ),
         Mistake(
             "a bias is kept",
@@ -347,7 +360,7 @@ SWAP = Exercise(
     _try_swap,
     [
         Mistake(
-            "the second FReLU has the wrong channel count",
+            "a FReLU has the wrong channel count",
             _lenet(act2=lambda: SeriesFReLU(6)),
             "FReLU needs the out_channels of the convolution before it: 6 behind conv1, 16 behind "
             "conv2.",

@@ -202,7 +202,7 @@ LEVEL = Exercise(
         Mistake(
             "the skip is forgotten",
             lambda x, skip, block: block(F.interpolate(x, scale_factor=2, mode="nearest")),
-            "The block expects x's channels and the skip's: torch.cat([...], dim=1).",
+            "The block comes last, on x's channels and the skip's: torch.cat([...], dim=1).",
         ),
         Mistake(
             "x is not enlarged",

@@ -144,7 +144,7 @@ READING_TABLE = """\
 | C | +0.9 | +0.2 to +1.6 | +0.3 to +1.5 |
 | D | +0.4 | -1.9 to +2.7 | -1.5 to +2.3 |
 """
-CHOICES = ("larger than the margin", "smaller than the margin", "above zero", "open")
+CHOICES = ("larger than the margin", "smaller than the margin", "above zero, size open", "open")
 
 
 def read_intervals() -> dict[str, str]:
@@ -152,13 +152,15 @@ def read_intervals() -> dict[str, str]:
     return {
         "A": "larger than the margin",  # the whole 95 % interval lies beyond 1
         "B": "smaller than the margin",  # the 90 % interval lies within -1 to 1
-        "C": "above zero",  # the 95 % interval excludes 0, and holds 1: size open
+        "C": "above zero, size open",  # the 95 % interval excludes 0, and holds 1
         "D": "open",  # it holds 0, and both margins
     }
 
 
 def _try_reading(mine: Any, case: str) -> Found:
-    given: Mapping[str, str] = mine() if callable(mine) else mine
+    given: Mapping[str, str] | None = mine() if callable(mine) else mine
+    if given is None:
+        return {"answer": None}
     return {"answer": given[case], "rows": ", ".join(sorted(given))}
 
 
@@ -197,7 +199,7 @@ READING = Exercise(
         ),
         Mistake(
             "the 5 % test decides all",
-            _read(A="above zero", B="open"),
+            _read(A="above zero, size open", B="open"),
             "It asks for zero alone: compare the intervals with the margin as well.",
         ),
     ],

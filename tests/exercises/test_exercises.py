@@ -137,6 +137,8 @@ def settings():
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         Path.cwd(),
+        random.getstate(),
+        str(np.random.get_state()),  # noqa: NPY002
     )
 
 
@@ -148,6 +150,8 @@ def settings():
         lambda *_: torch.set_num_threads(torch.get_num_threads() + 1),
         lambda *_: torch.use_deterministic_algorithms(True),
         lambda *_: os.chdir("/"),
+        lambda *_: random.seed(7),
+        lambda *_: np.random.seed(7),  # noqa: NPY002
     ],
 )
 def test_what_an_answer_sets_for_the_process_is_set_back(change):
@@ -181,6 +185,50 @@ def test_an_error_is_shown_with_its_line():
     assert answer.hint == "It stops with an error:"
     assert "NameError: name 'nowhere' is not defined" in answer.details
     assert "return x + nowhere" in answer.details
+
+
+def test_a_loop_that_never_ends_is_stopped_even_where_it_catches_every_error(monkeypatch):
+    def loops(x):
+        while True:
+            try:
+                while True:
+                    x = x + 1
+            except ValueError:
+                pass
+
+    def catches(x):
+        for _ in range(3):
+            try:
+                loops(x)
+            except Exception as error:
+                last = error
+        raise last
+
+    monkeypatch.setattr("helpers.exercises.exercise.SECONDS", 0.1)
+    for endless in (loops, catches):
+        answer = exercises.mish(endless)
+        assert answer.mistake == "other"
+        assert "TimeoutError: it ran for more than 0.1 s: does a loop never end?" in answer.details
+
+
+def test_a_pair_of_channels_in_the_wrong_order_is_no_second_funnel():
+    wrong = nn.Sequential(nn.Conv2d(3, 6, 5), helpers.FReLU(16), nn.MaxPool2d(2))
+    assert exercises.swap(lambda: wrong).mistake == "a FReLU has the wrong channel count"
+
+
+@pytest.mark.parametrize("padding", [0, 2, 4])
+def test_any_padding_that_changes_the_size_gets_that_hint(padding):
+    def folded(x, weight, bias):
+        return torch.maximum(
+            x, F.conv2d(x, weight, bias, padding=padding + weight.shape[-1], groups=x.shape[1])
+        )
+
+    assert exercises.folded_frelu(folded).mistake == "T(x) has another size"
+
+
+@pytest.mark.parametrize("name", ["small_maps", "read_intervals"])
+def test_an_answer_of_nothing_is_not_done_yet(name):
+    assert EXERCISES[name](lambda *_: None).mistake == "not done yet"
 
 
 def test_maps_that_differ_are_drawn():
