@@ -28,6 +28,7 @@ class Expressions(TorchDispatchMode):
     def __init__(self, found: Callable[[str], None], reported: Callable[[], bool]) -> None:
         super().__init__()
         self.found, self.reported, self._begun = found, reported, 0
+        self.supports_higher_order_operators = True
         self._ways = WeakTensorKeyDictionary()  # (where it began, the numbers now, reported)
 
     def begin(self, tensor: Tensor) -> None:
@@ -40,8 +41,9 @@ class Expressions(TorchDispatchMode):
         tensors = [x for x in tree_leaves(inputs) if isinstance(x, Tensor)]
         known = [self._ways[x] for x in tensors if x in self._ways]
         begun = {way[0] for way in known}
+        alone = len(begun) == 1 and operator.namespace == "aten"
         with torch._C.DisableTorchFunction():
-            numbers = self._numbers_after(operator, inputs) if len(begun) == 1 else None
+            numbers = self._numbers_after(operator, inputs) if alone else None
             name = "" if numbers is None else _activation(numbers)
             limit = kind.startswith("clamp") and (args[2:] or numbers is None or numbers.min() != 0)
         if kind == "maximum.default" and len(begun) == 2:
@@ -62,10 +64,10 @@ class Expressions(TorchDispatchMode):
         """What an operator makes of the numbers; None where it mixes them."""
         try:
             args, kwargs = tree_map_only(Tensor, self._numbers, inputs)
-            numbers = operator(*args, **kwargs) if operator.namespace == "aten" else None
+            numbers = operator(*args, **kwargs).cpu()
         except Exception:  # they have one axis, which is right only where each is taken alone
             return None
-        if not isinstance(numbers, Tensor) or numbers.dim() != 1 or not len(numbers):
+        if numbers.dim() != 1 or not len(numbers):
             return None
         return numbers.float() if numbers.is_floating_point() else numbers
 
@@ -73,22 +75,20 @@ class Expressions(TorchDispatchMode):
         """The tensor's numbers; of a weight or a constant the first one."""
         if tensor in self._ways:
             return self._ways[tensor][1].clone()
-        return torch.zeros(()) if tensor.is_meta else tensor.flatten()[0].float().cpu()
+        return (
+            torch.zeros((), device="cpu") if tensor.is_meta else tensor.flatten()[0].float().cpu()
+        )
 
 
 def _activation(numbers: Tensor) -> str:
-    """torch's name for what makes such numbers, up to a factor, "" where it is no activation.
-
-    An activation is straight towards one end, and less steep at the other.
-    """
+    """torch's name for the activation that makes these numbers, up to a factor, or ""."""
     if numbers.shape != _LINE.shape or not numbers.is_floating_point():
         return ""
-    slopes = 2 * numbers.diff()
+    slopes = 2 * numbers.diff()  # an activation's: constant at one end, smaller at the other
     flat, steep = sorted((slopes[[0, 20]].abs().tolist(), slopes[[-1, -21]].abs().tolist()))
     straight = abs(steep[0] - steep[1]) < 0.02 * steep[0]
     if not (slopes.isfinite().all() and straight and flat[0] < 0.6 * steep[0]):
         return ""
-    for name in _NAMES:
-        if torch.allclose(getattr(functional, name)(_LINE), numbers / slopes[-1], atol=0.03):
-            return name
-    return "an activation"
+    alike = numbers / slopes[-1]
+    same = (n for n in _NAMES if torch.allclose(getattr(functional, n)(_LINE), alike, atol=0.03))
+    return next(same, "an activation")

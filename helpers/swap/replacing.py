@@ -42,8 +42,8 @@ def swap_activation(
     reason: what has no window (after flattening, maps of 1x1, channels that stand last, axes that
     are no rows and columns), gates, modules of which it is not sure, compiled ones, what the
     example did not reach, and a module that works in place for later readers of its input. Tanh and
-    its like are activations where layers alone read them, and gates elsewhere. Activations that a
-    forward calls as functions or writes as expressions can't be replaced; the report names them.
+    its like are gates unless layers alone read them. Activations that a forward calls as functions
+    or writes as expressions can't be replaced; the report names them.
 
     New modules take device, dtype, memory format and mode from their place. They are trainable, and
     an optimiser made before doesn't know them. A second call changes nothing.

@@ -100,9 +100,8 @@ def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> T
             output = model(*example) if isinstance(example, tuple) else model(example)
     follower.read(output)
     follower.gating.update(follower.makers(output))
-    for maker in follower.feeding - follower.gating:
-        if isinstance(maker, tuple):
-            follower.functions[maker[:2]] += 1
+    gates = (gate for gate in follower.feeding - follower.gating if isinstance(gate, tuple))
+    follower.functions.update(gate[:2] for gate in gates)
     seen = (follower.reread, follower.feeding, follower.gating)
     return Trace(follower.calls, follower.functions, *map(frozenset, seen))
 

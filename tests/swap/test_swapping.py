@@ -794,6 +794,11 @@ def test_rarer_functions_are_reported(function, name):
     assert report.functions == {("", name): 1}
 
 
+def test_a_network_that_chooses_by_what_it_sees_is_traced():
+    halved = Wired(lambda self, x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (self.a(x),)))
+    assert not swap_activation(halved, "frelu", SMALL).functions
+
+
 def test_mish_of_two_functions_and_a_maximum_of_two_maps_are_reported():
     mish = Wired(lambda self, x: (y := self.a(x)) * torch.tanh(F.softplus(y)))
     functions = {("", "softplus"): 1, ("", "mish (an expression)"): 1}
