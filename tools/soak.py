@@ -38,9 +38,12 @@ sys.path.insert(0, str(ROOT))
 from helpers.datasets import DataError, load_stanford  # noqa: E402
 from helpers.nn.activations import FReLU  # noqa: E402
 from helpers.swap import swap_activation  # noqa: E402
+from helpers.swap.recognition import SWAPPABLE  # noqa: E402
 from helpers.swap.torchvision import import_torchvision  # noqa: E402
 
 SMALL = re.compile("atto|femto|pico|nano|tiny|xxs|xs|small|mini|lite|_s0|b0|a0|18|10|050|064")
+OUTCOMES = ("fully", "partly", "nothing", "refused", "raised", "wrong")
+ROWS = 400  # networks for larger images take minutes each, and are left out
 FAULTS = 1000
 SECONDS, GIGABYTES = 10, 1  # the most that one damaged file may cost
 
@@ -48,46 +51,62 @@ SECONDS, GIGABYTES = 10, 1  # the most that one damaged file may cost
 # --- networks ---------------------------------------------------------------------------------
 
 
-def networks() -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
-    """Package, name, and how to make it with random weights: one network of each family."""
+def networks() -> Iterator[tuple[str, str, tuple[int, ...], Callable[[], nn.Module]]]:
+    """One network of each family, the cheaper ones preferred, with random weights.
+
+    Package, name, the input's shape without N, and how to make the network.
+    """
     vision = import_torchvision()
     families: dict[str, str] = {}
     for name in vision.models.list_models(module=vision.models):
         families.setdefault(re.split(r"\d|_", name)[0], name)
     for name in families.values():
-        yield "torchvision", name, partial(vision.models.get_model, name, weights=None)
+        rows = vision.models.get_model_weights(name).DEFAULT.transforms().crop_size[0]
+        make = partial(vision.models.get_model, name, weights=None)
+        yield f"torchvision {vision.__version__}", name, (3, rows, rows), make
     if importlib.util.find_spec("timm") is None:
         print("timm is not installed: only torchvision's networks are tried.")
         return
     timm: Any = importlib.import_module("timm")
 
+    def size(name: str) -> tuple[int, ...]:
+        return getattr(timm.get_pretrained_cfg(name), "input_size", (3, 224, 224))
+
     for family in timm.list_modules():
-        names = timm.list_models(module=family)
+        names = [name for name in timm.list_models(module=family) if size(name)[1] <= ROWS]
         if names:
-            name = min(names, key=lambda name: (not SMALL.search(name), len(name)))
-            yield "timm", name, partial(timm.create_model, name)
+            name = min(names, key=lambda name: (not SMALL.search(name), size(name), len(name)))
+            make = partial(timm.create_model, name)
+            yield f"timm {timm.__version__}", name, size(name), make
 
 
-def try_network(make: Callable[[], nn.Module]) -> str:
-    """In a word what the swap did: "whole", "partly", "nothing to swap", "refused" or a fault."""
+def try_network(size: tuple[int, ...], make: Callable[[], nn.Module]) -> tuple[str, str]:
+    """What the swap did, one of OUTCOMES, and what was wrong or why it was refused."""
     torch.manual_seed(0)
-    model = make()
-    size = getattr(model, "default_cfg", {}).get("input_size", (3, 224, 224))
-    example = torch.rand(2, *size)
+    model, example = make(), torch.rand(2, *size)
     before = _shape(model.eval(), example)
+    activations = [name for name, m in model.named_modules() if isinstance(m, SWAPPABLE)]
     try:
         report = swap_activation(model, "frelu", example)
     except (ValueError, TypeError) as error:
-        return "refused" if _shape(model, example) == before else f"changed, then: {error}"
+        return "refused" if _shape(model, example) == before else "wrong", str(error)
     if _shape(model, example) != before:
-        return "fault: another shape"
+        return "wrong", "another shape"
+    named = [row.place for row in report.swapped] + [row.name for row in report.left]
+    silent = [name for name in activations if not f"{name}.".startswith(tuple(map(_dot, named)))]
+    if silent:
+        return "wrong", f"not in the report: {silent}"
     funnels = [module for module in model.modules() if isinstance(module, FReLU)]
     _first(model.train()(example)).float().sum().backward()
     if any(p.grad is None for funnel in funnels for p in funnel.parameters()):
-        return "fault: a funnel without gradient"
+        return "wrong", "a funnel without gradient"
     if not report.swapped:
-        return "nothing to swap"
-    return "partly" if report.left or report.functions else "whole"
+        return "nothing", ""
+    return "partly" if report.left or report.functions else "fully", ""
+
+
+def _dot(name: str) -> str:
+    return f"{name}."
 
 
 def _first(output: Any) -> Tensor:
@@ -102,21 +121,21 @@ def _shape(model: nn.Module, example: Tensor) -> torch.Size:
 
 
 def soak_networks() -> bool:
-    """Try them all; whether none failed."""
+    """Try them all, and print a row of a table for each package; whether none was wrong."""
     found: dict[str, Counter[str]] = {}
-    for package, name, make in networks():
+    for package, name, size, make in networks():
         try:
-            word = try_network(make)
+            word, why = try_network(size, make)
         except Exception as error:  # somebody else's network may fail in its own ways
-            word = f"raised {type(error).__name__}: {str(error)[:80]}"
+            word, why = "raised", f"{type(error).__name__}: {error}"
         found.setdefault(package, Counter())[word] += 1
-        if word not in ("whole", "partly", "nothing to swap", "refused"):
-            print(f"{package} {name}: {word}", flush=True)
+        if why:
+            print(f"{package} {name} {word}: {why[:200]}", flush=True)
+    print(f"| package | families | {' | '.join(OUTCOMES)} |")
     for package, words in found.items():
-        print(f"{package}, {words.total()} networks: {dict(words.most_common())}")
-    return not any(
-        word.startswith(("fault", "changed")) for words in found.values() for word in words
-    )
+        counts = " | ".join(str(words[word]) for word in OUTCOMES)
+        print(f"| {package} | {words.total()} | {counts} |")
+    return not any(words["wrong"] for words in found.values())
 
 
 # --- faults -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ SWAPPABLE = (*_BENT_CLASSES, *_SMOOTH_CLASSES, Mish, FReLU, PoolFunnel, CrossFRe
 """The modules that `swap_activation` replaces."""
 
 GATES = (nn.Sigmoid, nn.Hardsigmoid, nn.Tanh, nn.Hardtanh, nn.Softmax)
-"""Modules that bound a gate or an output: reported, never replaced."""
+"""Modules that bound a gate or an output: replaced only where layers alone read what they make."""
 
 GATE = "a gate or an output, no activation"
 BOUNDED = "bounds what a layer takes; also=[its class] swaps it"

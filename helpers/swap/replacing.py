@@ -41,8 +41,9 @@ def swap_activation(
     modules without parameters that act on numbers as they do (`reason_to_keep`). Left, with a
     reason: what has no window (after flattening, maps of 1x1, channels that stand last, axes that
     are no rows and columns), gates, modules of which it is not sure, compiled ones, what the
-    example did not reach, and a module that works in place for later readers of its input.
-    Activations that a forward calls as functions can't be replaced; the report names them.
+    example did not reach, and a module that works in place for later readers of its input. Tanh and
+    its like are gates unless layers alone read them. Activations that a forward calls as functions
+    or writes as expressions can't be replaced; the report names them.
 
     New modules take device, dtype, memory format and mode from their place. They are trainable, and
     an optimiser made before doesn't know them. A second call changes nothing.
@@ -287,8 +288,9 @@ def _stand_ins(places: Sequence[_Place]) -> Iterator[dict[str, nn.Module]]:
 def _reason_to_leave(place: _Place, places: Sequence[_Place], name: str, seen: Trace) -> str | None:
     """Why the place stays as it is in all its calls, or None."""
     if place.reason == GATE and place.name in seen.feeding:
-        return BOUNDED
-    if place.reason:
+        if not _is_between_layers(place, seen):
+            return BOUNDED
+    elif place.reason:
         return place.reason
     if arm_of(place.module) == name:
         return f"is {name} already"
@@ -301,6 +303,13 @@ def _reason_to_leave(place: _Place, places: Sequence[_Place], name: str, seen: T
     if place.name in seen.reread:
         return "works in place for a later layer that reads its input; set inplace=False to swap it"
     return None
+
+
+def _is_between_layers(place: _Place, seen: Trace) -> bool:
+    """Whether what could be a gate is an activation: layers alone read it, and none in a loop."""
+    behind = [call.behind for call in seen.calls[place.name]]
+    alone = place.name not in seen.gating and len(set(behind)) == len(behind)
+    return alone and not isinstance(place.module, nn.Softmax)
 
 
 def _no_window(call: Call) -> str | None:

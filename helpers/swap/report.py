@@ -52,8 +52,8 @@ class Left:
 class SwapReport:
     """What `swap_activation` changed and what it left. Introduced in notebook 08.
 
-    functions: (module, activation function that its forward calls) -> how often; no module stands
-    there that could be replaced. Both numbers of parameters are those of the whole network.
+    functions: (module, activation that its forward calls or writes out) -> how often; no module
+    stands there that could be replaced. Both numbers of parameters are those of the whole network.
     """
 
     activation: str

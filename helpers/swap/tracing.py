@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ..nn.networks import restoring_state
+from .expressions import Expressions
 
 _BENT_FUNCTIONS = "relu relu6 leaky_relu prelu rrelu elu celu selu hardtanh"
 _SMOOTH_FUNCTIONS = "silu gelu mish hardswish softplus softsign log_sigmoid glu"
@@ -22,13 +25,11 @@ POINTWISE_FUNCTIONS = frozenset(
 )
 """Activations that a forward may call as functions."""
 
-_GATES = ("sigmoid", "tanh", "hardsigmoid", "erf")
-"""Functions that bend; x times one of them, of the same x, is an activation without a name."""
-
-_ZEROS = ("zeros", "zeros_like", "new_zeros")
-_LARGER = ("maximum", "max", "fmax")
+_GATES = ("sigmoid", "tanh", "hardsigmoid")
+"""Functions that are activations where layers alone read their outputs."""
 
 _CHANNELS_SECOND = ("conv", "batch_norm", "group_norm", "instance_norm")
+_JOINS = ("cat", "concat", "concatenate", "layer_norm", *_CHANNELS_SECOND[1:])
 _MIX_AXES = ("matmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention")
 _RESHAPES = ("reshape", "view", "flatten", "unflatten", "reshape_as", "view_as", "unfold")
 _AXES_MOVED = ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis")
@@ -59,13 +60,15 @@ class Trace:
 
     calls: name of a watched module -> its calls in order. functions: (module, activation function
     that its forward calls) -> how often. reread: watched modules that work in place and whose input
-    is read once more afterwards. feeding: watched modules whose output a layer takes.
+    is read once more afterwards. feeding: watched modules whose output a layer takes, gating: those
+    whose output something else takes, or the network's caller.
     """
 
     calls: Mapping[str, list[Call]]
     functions: Mapping[tuple[str, str], int]
     reread: frozenset[str]
     feeding: frozenset[str]
+    gating: frozenset[str]
 
 
 def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> Trace:
@@ -86,36 +89,21 @@ def trace(model: nn.Module, watched: Mapping[str, nn.Module], example: Any) -> T
             module.register_forward_hook(follower.leave, with_kwargs=True, always_call=True),
         )
     ]
-    with restoring_state(model, hooks), follower:
+    for tensor in tensors_in(example):
+        follower.expressions.begin(tensor)
+    loaded = "torch._dynamo" in sys.modules  # else nothing is compiled, and loading takes seconds
+    eager = torch.compiler.set_stance("force_eager") if loaded else nullcontext()
+    with restoring_state(model, hooks), eager, follower.expressions, follower:
         if isinstance(example, Mapping):
             output = model(**example)
         else:
             output = model(*example) if isinstance(example, tuple) else model(example)
     follower.read(output)
-    functions = follower.functions + scripted_functions(model)
-    return Trace(follower.calls, functions, frozenset(follower.reread), frozenset(follower.feeding))
-
-
-def scripted_functions(model: nn.Module) -> Counter[tuple[str, str]]:
-    """(module, scripted function that its forward names or that it holds) -> 1.
-
-    No tensor can be followed through them.
-    """
-    found: Counter[tuple[str, str]] = Counter()
-    for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            continue
-        forward = getattr(type(module).forward, "__code__", None)
-        known = getattr(type(module).forward, "__globals__", {})
-        named = {word: known.get(word) for word in forward.co_names} if forward else {}
-        words = {
-            id(function): word
-            for word, function in {**vars(module), **named}.items()
-            if isinstance(function, torch.jit.ScriptFunction)
-        }
-        for word in words.values():
-            found[name, f"{word} (scripted: what it does can't be seen)"] = 1
-    return found
+    follower.gating.update(follower.makers(output))
+    gates = (gate for gate in follower.feeding - follower.gating if isinstance(gate, tuple))
+    follower.functions.update(gate[:2] for gate in gates)
+    seen = (follower.reread, follower.feeding, follower.gating)
+    return Trace(follower.calls, follower.functions, *map(frozenset, seen))
 
 
 @dataclass(frozen=True)
@@ -137,16 +125,17 @@ class _Follower(TorchFunctionMode):
         self.calls: dict[str, list[Call]] = {name: [] for name in watched.values()}
         self.functions: Counter[tuple[str, str]] = Counter()
         self.reread: set[str] = set()
-        self.feeding: set[str] = set()
+        self.feeding: set[Any] = set()
+        self.gating: set[Any] = set()
+        self.expressions = Expressions(self._note_function, lambda: self._named or self._working)
+        self._named = False  # whether the function that ran last is an activation
         self._running: list[tuple[str, int]] = []
         self._runs: Counter[str] = Counter()
         self._layers = 0
         self._followed: set[int] = set()  # runs of layers behind which an activation stood already
         self._origin = WeakTensorKeyDictionary()
-        self._bent = WeakTensorKeyDictionary()  # (the tensor it was made of alone, by which gate)
         self._overwritten = WeakTensorKeyDictionary()  # what a ReLU in place would have changed
-        self._made_by = WeakTensorKeyDictionary()  # the watched module whose output it is
-        self._zeros = WeakTensorKeyDictionary()  # made as nothing but zeros
+        self._made_by = WeakTensorKeyDictionary()  # the watched modules and gates that made it
 
     def enter(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         """The hook before the module of that name runs."""
@@ -164,7 +153,7 @@ class _Follower(TorchFunctionMode):
         """The hook after a module ran: an activation's output has its input's origin."""
         self._running.pop()
         if id(module) in self.watched and isinstance(output, Tensor):
-            self._made_by[output] = self.watched[id(module)]
+            self._made_by[output] = {self.watched[id(module)]}
             self._origin[output] = self._origin_of(next(tensors_in((inputs, keywords))))
 
     def _origin_of(self, x: Tensor) -> _Origin:
@@ -197,30 +186,31 @@ class _Follower(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         inputs = (args, kwargs or {})
+        name = getattr(function, "__name__", "").split(".")[0]
+        self._named = name.strip("_") in POINTWISE_FUNCTIONS
         output = function(*args, **inputs[1])
-        results = list(tensors_in(output))
-        if not results or any(name in self.calls for name, _ in self._running):
+        results = list(tensors_in(args[0] if name == "__setitem__" else output))
+        if not results or self._working:
             return output  # a question about a shape, or an activation at work
         self.read(inputs)
-        name = getattr(function, "__name__", "")
-        if _is_activation(name.strip("_"), inputs):
-            self.functions[self._caller, name.strip("_")] += 1
-        self._note_bent(name, inputs, results[0])
-        self._note_feeding(name, inputs, results[0])
-        if name in _ZEROS:
-            self._zeros[results[0]] = True
-        elif name in ("maximum", "max", "fmax") and any(
-            x in self._zeros for x in tensors_in(inputs)
-        ):
-            self.functions[self._caller, "maximum(x, 0)"] += 1
+        if self._named:
+            self._note_function(name.strip("_"))
+        self._note_readers(name, inputs, results)
         origin = self._origin_behind(name, function, inputs, results[0])
         for result in results:
             self._origin[result] = origin
         return output
 
     @property
+    def _working(self) -> bool:
+        return any(name in self.calls for name, _ in self._running)
+
+    @property
     def _caller(self) -> str:
         return self._running[-1][0] if self._running else ""
+
+    def _note_function(self, name: str) -> None:
+        self.functions[self._caller, name] += 1
 
     def _origin_behind(
         self, name: str, function: Callable[..., Any], inputs: tuple[Any, Any], result: Tensor
@@ -250,28 +240,25 @@ class _Follower(TorchFunctionMode):
         image = any(self._origin[tensor].image for tensor in alike)
         return replace(before, channel_axis=axis, image=_keeps_image(name, image, first, result))
 
-    def _note_bent(self, name: str, inputs: tuple[Any, Any], result: Tensor) -> None:
-        """Count x * sigmoid(x) and its like, with whatever a number did to either factor."""
-        if name.startswith(_CHANNELS_SECOND) or name in ("linear", "layer_norm"):
-            return
-        tensors = [tensor for tensor in tensors_in(inputs) if tensor in self._origin]
-        made_of = [self._bent.get(tensor, (tensor, "")) for tensor in tensors]
-        if len(tensors) == 1 and tensors[0].shape == result.shape:
-            root, gate = made_of[0]
-            self._bent[result] = (root, name if name in _GATES else gate)
-        elif name in ("mul", "mul_", "__mul__") and len(tensors) == 2:
-            (root, gate), (other, other_gate) = made_of
-            if root is other and bool(gate) != bool(other_gate):
-                self.functions[self._caller, f"x * {gate or other_gate}(x)"] += 1
+    def makers(self, values: Any) -> set[Any]:
+        """Whose outputs these are, through pooling and such: watched modules, calls of gates."""
+        return set().union(*(self._made_by.get(x, ()) for x in tensors_in(values)))
 
-    def _note_feeding(self, name: str, inputs: tuple[Any, Any], result: Tensor) -> None:
-        """Follow what a watched module made, through pooling and the like, into a layer."""
-        tensors = [x for x in tensors_in(inputs) if x in self._origin]
-        makers = [self._made_by[x] for x in tensors[:1] if x in self._made_by]
-        if name.startswith("conv") or name == "linear":
-            self.feeding.update(makers)
-        elif len(tensors) == 1 and makers:
-            self._made_by[result] = makers[0]
+    def _note_readers(self, name: str, inputs: tuple[Any, Any], results: list[Tensor]) -> None:
+        """Follow what a watched module or a gate made: into a layer, or into something else."""
+        data = [x for x in tensors_in(inputs) if not isinstance(x, nn.Parameter)]
+        made_by: set[Any] = set()
+        if name.startswith("conv") or name in ("linear", "addmm"):
+            self.feeding |= self.makers(data[:1])
+            self.gating |= self.makers(data[1:])  # computed weights
+        elif len(data) == 1 or name.startswith(_JOINS):
+            made_by = self.makers(data)
+        else:
+            self.gating |= self.makers(data)
+        if name.strip("_") in _GATES:
+            made_by = {(self._caller, name.strip("_"), object())}
+        for result in results:
+            self._made_by[result] = made_by
 
 
 def _is_window(inputs: tuple[Any, Any]) -> bool:
@@ -287,16 +274,6 @@ def _keeps_image(name: str, image: bool, before: Tensor, after: Tensor) -> bool:
     if name in _RESHAPES and before.shape[-2:] != after.shape[-2:]:
         return before.dim() == 2
     return image
-
-
-def _is_activation(name: str, inputs: tuple[Any, Any]) -> bool:
-    """Whether a function is an activation; clamp(x, min=0) is."""
-    if name not in ("clamp", "clip", "clamp_min"):
-        return name in POINTWISE_FUNCTIONS
-    arguments, keywords = inputs
-    limits = dict(zip(("min", "max"), arguments[1:], strict=False)) | keywords
-    low, high = limits.get("min"), limits.get("max")
-    return high is None and isinstance(low, (int, float)) and low == 0
 
 
 def _moved(axis: int, function: Callable[..., Any], inputs: tuple[Any, Any], x: Tensor) -> int:

@@ -341,6 +341,20 @@ class TanhResNet(nn.Module):
         return self.last(x + self.b(x))
 
 
+class Recurrent(nn.Module):
+    """A state that only layers read, again and again: without a bound it could grow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.tanh, self.head, self.act = conv(7, 4), nn.Tanh(), conv(4, 4), nn.ReLU()
+
+    def forward(self, x):
+        state = torch.zeros_like(x[:, :1]).expand(-1, 4, -1, -1)
+        for _ in range(2):
+            state = self.tanh(self.cell(torch.cat([x, state], 1)))
+        return self.act(self.head(state))
+
+
 class ConvGRU(nn.Module):
     """Gates by sigmoid, a candidate by tanh: none is an activation behind a convolution."""
 
@@ -429,7 +443,9 @@ CASES = {
         lambda: nn.Sequential(ConvActivation(3, 4), ConvActivation(4, 5)), "0.act 1.act"
     ),
     "YOLOv5 FReLU": Case(
-        lambda: nn.Sequential(conv(3, 4), OwnFReLU(4), conv(4, 4), nn.SiLU()), "3"
+        lambda: nn.Sequential(conv(3, 4), OwnFReLU(4), conv(4, 4), nn.SiLU()),
+        "3",
+        functions={("1", "maximum of two maps (an expression)"): 1},
     ),
     "DenseNet": Case(
         lambda: nn.Sequential(DenseLayer(3), DenseLayer(7), nn.BatchNorm2d(11), nn.ReLU(True)),
@@ -444,16 +460,17 @@ CASES = {
     "two inputs": Case(TwoInputs, "act.0 act.1", example={"image": IMAGE, "mask": IMAGE[:, :1]}),
     "LeNet-5": Case(
         TanhLeNet,
-        "",
-        dict.fromkeys(("features.1", "features.4", "act"), BOUNDED) | {"out": GATE},
+        "features.1 features.4",
+        {"act": "its input is (N, 8), not (N, C, H, W): no window", "out": GATE},
     ),
     "tanh in a ResNet": Case(TanhResNet, "last", {"act": BOUNDED}),
+    "recurrent tanh": Case(Recurrent, "act", {"tanh": BOUNDED}),
     "ConvGRU": Case(ConvGRU, "act", {"sigmoid": GATE, "tanh": GATE}),
     "CBAM": Case(SpatialAttention, "act", {"sigmoid": GATE}),
     "scripted function": Case(
         FusedHead,
         "act",
-        functions={("", "SCRIPTED (scripted: what it does can't be seen)"): 1},
+        functions={("", "silu (an expression)"): 1},
         fx="Proxy",
     ),
 }

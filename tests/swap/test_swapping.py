@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import pickle
 import threading
 import warnings
@@ -329,13 +330,13 @@ class Functional(nn.Module):
     def forward(self, x):
         x = self.block(x)
         x = F.relu(x) + torch.relu(x) + x.relu() + x.clone().relu_() + F.relu(x, inplace=False)
-        x = F.softplus(x).clamp(min=0) + x.clamp_min(0) + F.hardtanh(x) + x.clamp(0, 1)
+        x = F.softplus(x) + F.hardtanh(x)
         return self.inner(F.interpolate(F.silu(x)[:, :3], (32, 32)))
 
 
 def test_functions_are_named_with_their_callers():
     report = swap_activation(Functional(), "frelu", SMALL)
-    rarer = {("", name): 1 for name in ("softplus", "clamp", "clamp_min", "hardtanh")}
+    rarer = {("", "softplus"): 1, ("", "hardtanh"): 1}
     assert report.functions == {("", "relu"): 5, ("", "silu"): 1, ("inner", "relu"): 2} | rarer
     assert "relu, called by the network itself (5x), inner (2x)" in str(report)
     assert [row.name for row in report.swapped] == ["block.1", "inner.act1", "inner.act2"]
@@ -710,31 +711,82 @@ def test_of_several_tensors_the_layer_without_an_activation_counts(forward):
     assert [(row.name, row.behind) for row in report.swapped] == [("act.0", "a"), ("act.1", "b")]
 
 
+def in_place(x):
+    x = x.clone()
+    x[x < 0] = 0
+    return x
+
+
+def leaky_in_place(x):
+    x[x < 0] *= 0.1
+    return x
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x.pow(3))))
+
+
+COMPILED, SCRIPTED = torch.compile(gelu_tanh), torch.jit.script(gelu_tanh)
+EXPRESSIONS = {
+    "maximum": (lambda x: torch.maximum(x, torch.zeros_like(x)), "relu"),
+    "max": (lambda x: torch.max(torch.zeros(1), x), "relu"),
+    "where": (lambda x: torch.where(x > 0, x, 0), "relu"),
+    "masked_fill": (lambda x: x.masked_fill(x < 0, 0), "relu"),
+    "masked_fill_": (lambda x: x.masked_fill_(x < 0, 0), "relu"),
+    "setitem": (in_place, "relu"),
+    "mask": (lambda x: x * (x > 0), "relu"),
+    "mask in bfloat16": (lambda x: ((y := x.bfloat16()) * (y > 0).to(y.dtype)).float(), "relu"),
+    "absolute": (lambda x: (x + x.abs()) / 2, "relu"),
+    "clamp": (lambda x: x.clamp(min=0), "relu"),
+    "clamp_min": (lambda x: x.clamp_min(0), "relu"),
+    "leaky": (lambda x: torch.max(x, 0.1 * x), "an activation"),
+    "leaky setitem": (leaky_in_place, "an activation"),
+    "elu": (lambda x: torch.where(x > 0, x, x.exp() - 1), "elu"),
+    "silu": (lambda x: x * torch.sigmoid(x), "silu"),
+    "silu_": (lambda x: x.mul_(x.sigmoid()), "silu"),
+    "quick gelu": (lambda x: torch.sigmoid(1.702 * x).mul(x), "gelu"),
+    "gelu": (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), "gelu"),
+    "gelu by tanh": (gelu_tanh, "gelu"),
+    "hardswish": (lambda x: x * (x + 3).clamp(0, 6) / 6, "hardswish"),
+    "softplus": (lambda x: torch.log1p(x.exp()), "softplus"),
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_activations_written_as_expressions_are_reported(name):
+    function, kind = EXPRESSIONS[name]
+    report = swap_activation(Wired(lambda self, x: function(self.a(x))), "frelu", SMALL)
+    assert report.functions == {("", f"{kind} (an expression)"): 1}
+
+
 @pytest.mark.parametrize(
-    ("activation", "name"),
+    "function",
     [
-        (lambda x: x * torch.sigmoid(x), "x * sigmoid(x)"),
-        (lambda x: torch.sigmoid(1.702 * x).mul(x), "x * sigmoid(x)"),
-        (lambda x: 0.5 * x * (1 + torch.erf(x / 2**0.5)), "x * erf(x)"),
-        (lambda x: x * torch.tanh(F.softplus(x)), "x * tanh(x)"),
+        lambda self, x: self.a(x) * torch.sigmoid(self.b(self.a(x))),  # a gate
+        lambda self, x: self.a(x).clamp(min=1e-6).pow(3).mean((2, 3)).pow(1 / 3),  # GeM
+        lambda self, x: self.a(x).clamp(0, 800),  # a box that is cut at the image's side
+        lambda self, x: F.normalize(self.a(x)).softmax(1),
+        lambda self, x: (y := self.a(x)).exp() + y.square() + y.abs(),
+        lambda self, x: torch.maximum((y := self.a(x))[..., :2], y.mean((2, 3), keepdim=True)),
+        lambda self, x: torch.tanh(self.a(x)),  # an output
+        lambda self, x: torch.tanh(y := self.a(x)) + y,
     ],
 )
-def test_activations_that_are_spelled_out_are_reported(activation, name):
-    report = swap_activation(Wired(lambda self, x: activation(self.a(x))), "frelu", SMALL)
-    assert report.functions["", name] == 1
-    gated = Wired(lambda self, x: (y := self.a(x)) * torch.sigmoid(self.b(y)))
-    assert not swap_activation(gated, "frelu", SMALL).functions
+def test_what_bends_and_is_no_activation_is_not_reported(function):
+    assert not swap_activation(Wired(function), "frelu", SMALL).functions
 
 
 @pytest.mark.parametrize(
     ("function", "name"),
     [
-        (lambda x: torch.maximum(x, torch.zeros_like(x)), "maximum(x, 0)"),
-        (lambda x: torch.max(torch.zeros(1), x), "maximum(x, 0)"),
         (lambda x: F.threshold(x, 0.0, 0.0), "threshold"),
         (F.logsigmoid, "log_sigmoid"),
         (lambda x: F.glu(torch.cat([x, x], 1), 1), "glu"),
         (F.softshrink, "softshrink"),
+        (torch.ops.aten.relu.default, "relu"),
+        (torch.ops.aten.silu_, "silu"),
+        (COMPILED, "gelu (an expression)"),
+        (SCRIPTED, "gelu (an expression)"),
     ],
 )
 def test_rarer_functions_are_reported(function, name):
@@ -742,47 +794,72 @@ def test_rarer_functions_are_reported(function, name):
     assert report.functions == {("", name): 1}
 
 
-def test_a_maximum_of_two_branches_is_no_activation():
-    wired = Wired(lambda self, x: torch.maximum(y := self.a(x), self.b(y)))
-    assert not swap_activation(wired, "frelu", SMALL).functions
+def test_a_network_that_chooses_by_what_it_sees_is_traced():
+    halved = Wired(lambda self, x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (self.a(x),)))
+    assert not swap_activation(halved, "frelu", SMALL).functions
 
 
-@torch.jit.script
-def scripted(x):
-    return x * torch.sigmoid(x)
+def test_mish_of_two_functions_and_a_maximum_of_two_maps_are_reported():
+    mish = Wired(lambda self, x: (y := self.a(x)) * torch.tanh(F.softplus(y)))
+    functions = {("", "softplus"): 1, ("", "mish (an expression)"): 1}
+    assert swap_activation(mish, "frelu", SMALL).functions == functions
+    wired = Wired(lambda self, x: torch.maximum(F.relu(y := self.a(x)), F.relu(self.b(y))))
+    functions = {("", "relu"): 2, ("", "maximum of two maps (an expression)"): 1}
+    assert swap_activation(wired, "frelu", SMALL).functions == functions
 
 
-def test_scripted_functions_are_named_though_nothing_in_them_is_seen():
-    class Scripted(Wired):
+@pytest.mark.parametrize("gate", [torch.tanh, torch.sigmoid])
+def test_a_gates_function_between_layers_is_an_activation(gate):
+    between = Wired(lambda self, x: self.b(F.max_pool2d(gate(self.a(x)), 2)))
+    assert swap_activation(between, "frelu", SMALL).functions == {("", gate.__name__): 1}
+
+
+@pytest.mark.parametrize("part", [COMPILED, SCRIPTED])
+def test_the_layer_behind_compiled_and_scripted_functions_stays_known(part):
+    wired = Wired(lambda self, x: self.act(part(self.b(part(self.act(self.a(x)))))))
+    rows = swap_activation(wired, "frelu", SMALL).swapped
+    assert [(row.name, row.behind) for row in rows] == [("act.0", "a"), ("act.1", "b")]
+
+
+def test_what_layers_alone_read_is_an_activation_and_a_gate_stays():
+    class Bounded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.before = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.MaxPool2d(2))
+            self.a, self.sigmoid, self.b = nn.Conv2d(4, 4, 3), nn.Sigmoid(), nn.Conv2d(8, 4, 1)
+            self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Sigmoid())
+            self.out = nn.Tanh()
+
         def forward(self, x):
-            return scripted(self.a(x))
+            x = self.sigmoid(self.a(self.before(x)))
+            x = self.b(torch.cat([x, x], 1))
+            return self.out((x * self.squeeze(x)).mean((2, 3)))
 
-    report = swap_activation(Scripted(None), "frelu", SMALL)
-    assert "scripted (scripted: what it does can't be seen), called by" in str(report)
-
-
-def test_what_bounds_a_layers_input_is_told_from_a_gate_and_can_be_swapped():
-    def bounded():
-        squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Sigmoid())
-        before = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3))
-
-        class Bounded(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.before, self.squeeze, self.out = before, squeeze, nn.Sigmoid()
-
-            def forward(self, x):
-                x = self.before(x)
-                return self.out((x * self.squeeze(x)).mean((2, 3)))
-
-        return Bounded()
-
-    reasons = {row.name: row.reason for row in swap_activation(bounded(), "frelu", SMALL).left}
+    report = swap_activation(Bounded(), "frelu", SMALL)
+    assert [(row.name, row.behind) for row in report.swapped] == [
+        ("before.1", "before.0"),
+        ("sigmoid", "a"),
+    ]
     gate = "a gate or an output, no activation"
-    bound = "bounds what a layer takes; also=[its class] swaps it"
-    assert reasons == {"before.1": bound, "squeeze.2": gate, "out": gate}
-    (row,) = swap_activation(bounded(), "frelu", SMALL, also=nn.Tanh).swapped
-    assert (row.name, row.behind) == ("before.1", "before.0")
+    assert {row.name: row.reason for row in report.left} == {"squeeze.2": gate, "out": gate}
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda self, x: self.b(x * self.act(self.a(x))),
+        lambda self, x: self.b((y := self.act(self.a(x))) + 1) * y,
+        lambda self, x: self.b(F.conv2d(x, self.act(self.a(x))[:1, :3])),
+        lambda self, x: (self.b(y := self.act(self.a(x))), y),
+    ],
+    ids=["multiplies the input", "multiplies a layer's output", "makes a filter", "leaves"],
+)
+def test_what_something_else_reads_too_is_left(forward):
+    wired = Wired(forward)
+    wired.a, wired.act, wired.b = nn.Conv2d(3, 3, 1), nn.Tanh(), nn.LazyConv2d(3, 1)
+    report = swap_activation(wired, "frelu", SMALL)
+    assert [row.name for row in report.left] == ["act"]
+    assert len(swap_activation(wired, "frelu", SMALL, also=nn.Tanh).swapped) == 1
 
 
 def test_videos_signals_and_several_inputs():
