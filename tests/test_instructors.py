@@ -16,6 +16,12 @@ def test_the_guide_says_what_the_notebooks_say():
     assert guide == instructors.filled(guide), "run .venv/bin/python tools/instructors.py"
 
 
+def test_each_diagnostic_question_has_its_answer():
+    _, *diagnostics = instructors.GUIDE.read_text("utf-8").split("Diagnostic: ")
+    assert len(diagnostics) == 16
+    assert all(re.match(r"[^()]+[?.] \([^()]+\.\)", each) for each in diagnostics)
+
+
 def test_a_guide_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
     monkeypatch.setattr(instructors, "GUIDE", tmp_path / "INSTRUCTORS.md")
     instructors.GUIDE.write_text("the old one")
