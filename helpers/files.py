@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -20,6 +22,25 @@ from torch import Tensor
 
 from .session import repository
 
+FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
+
+
+@contextmanager
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Raise OSError that names `path`, and what to do, where there is no room to write it.
+
+    numpy and torch raise errors of their own that name neither; theirs is the cause.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else None
+        if getattr(error, "errno", None) not in FULL and (free is None or free > 1e6):
+            raise
+        room = "" if free is None else f" ({free / 1e6:.1f} MB are free)"
+        words = f"the disk is full{room}: make room, or let FUNNEL_DATA name a folder elsewhere"
+        raise OSError(errno.ENOSPC, words, display_path(path)) from error
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
@@ -30,8 +51,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        part.replace(path)
+        with naming_full_disk(path):
+            yield part
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 

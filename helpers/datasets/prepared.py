@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..files import display_path
+from ..files import display_path, naming_full_disk
 
 CHECKSUMS = "checksums.json"  # the CRC-32 of each file that a preparation wrote, by its path
 STALE = 3600  # s; nothing here takes that long to prepare, so what is older was left by a kill
@@ -51,8 +51,9 @@ def complete(directory: Path, write: Callable[[Path], None]) -> Path:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(directory.parent)
         place = _part_of(directory)
-        write(place)
-        _write_checksums(place)
+        with naming_full_disk(directory):
+            write(place)
+            _write_checksums(place)
         place.chmod(0o755)  # mkdtemp's own is for its owner only; a class may share a directory
         if damaged:
             aside = _part_of(directory)
@@ -60,7 +61,7 @@ def complete(directory: Path, write: Callable[[Path], None]) -> Path:
         place.rename(directory)
     except OSError as error:
         if damaged or not directory.is_dir():  # else another process was first
-            error.add_note(f"{display_path(directory)} was not written{_free(directory)}.")
+            error.add_note(f"{display_path(directory)} was not written.")
             raise
     finally:
         for left in filter(None, (place, aside)):
@@ -72,13 +73,6 @@ def _part_of(directory: Path) -> Path:
     """A new, empty directory beside another, to be filled for it."""
     prefix = f".{directory.name}-"
     return Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=directory.parent))
-
-
-def _free(directory: Path) -> str:
-    """How much room the disk has, where the folder is there."""
-    if not directory.parent.is_dir():
-        return ""
-    return f"; {shutil.disk_usage(directory.parent).free / 1e6:.0f} MB are free"
 
 
 def _write_checksums(place: Path) -> None:

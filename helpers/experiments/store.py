@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from ..files import display_path, write_atomically
+from ..files import display_path, naming_full_disk, write_atomically
 from ..session import data_directory, repository
 from .run import SCHEMA, Record
 
@@ -69,7 +69,8 @@ class Store:
         path = self.path(record["grid"])
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(path.with_suffix(".lock"), timeout=PATIENCE), path.open("a+b") as file:
+            lock = FileLock(path.with_suffix(".lock"), timeout=PATIENCE)
+            with naming_full_disk(path), lock, path.open("a+b") as file:
                 _mend(file)
                 if not self.lacks(record):
                     return False

@@ -36,7 +36,7 @@ def runs_of(name: str, profile=CLASS):
         ("lenet-controls", CLASS, 6 * 40 + 7 * 10),
         ("lenet-rate", CLASS, 3 * 4 * 5),
         ("lenet-long", CLASS, 4 * 5),
-        ("unet-fair", CLASS, (4 * 10 + 5) + (3 * 10 + 3) + 4 * 6),
+        ("unet-fair", CLASS, (4 * 10 + 5) + (3 * 10 + 3) + 4 * 10),
         ("unet-fair", FULL, (5 + 4 + 4) * 5),
         ("unet-article", CLASS, 3 * 3 * 2),
         ("unet-article", FULL, 3 * 3 * 5),
