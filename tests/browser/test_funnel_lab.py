@@ -439,6 +439,9 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(browser, theme, 
             serious = [each for each in found if each["impact"] in ("serious", "critical")]
             assert [(each["id"], [n["html"] for n in each["nodes"]][:3]) for each in serious] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("radio", name="window", exact=True).check()
+        page.get_by_role("button", name="projector").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_reduced_motion_is_respected(browser):
