@@ -94,7 +94,7 @@ function plotOf(title, [left, right], [low, high], unit) {
 }
 
 const LINE = Array.from({ length: 401 }, (_, at) => tidy(-4 + at / 50));
-const HANDLE = -3; // where a bent function's parameter can be taken hold of
+const HANDLE = -2.5; // where a bent function's parameter can be taken hold of
 
 // --- the explorer -------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ function render({ model, el: host }) {
   pointer.classList.add("fs-touch");
 
   const handles = () =>
-    state.functions.filter((name) => data.functions[name].parameter && at(name, HANDLE)[0] !== 0 && FUNCTIONS[name](HANDLE, 0)[0] === 0);
+    state.functions.filter((name) => data.functions[name].parameter && FUNCTIONS[name](HANDLE, 0)[0] === 0);
   let held = null;
   const take = (event) => {
     const [x, y] = values.numberAt(event);
@@ -166,6 +166,7 @@ function render({ model, el: host }) {
   };
   let pressed = false;
   pointer.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     const [x, y] = values.numberAt(event);
     held = handles().find((name) => Math.hypot(x - HANDLE, y - at(name, HANDLE)[0]) < 0.2) ?? null;
     pressed = true;
@@ -351,7 +352,7 @@ function render({ model, el: host }) {
 
 /** Whether a state, from an address, is one. */
 function fits(state, { functions, parameters }) {
-  const known = (names) => Array.isArray(names) && names.every((name) => functions[name]);
+  const known = (names) => Array.isArray(names) && names.every((name) => Object.hasOwn(functions, name));
   const within = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
   return (
     known(state.functions) &&

@@ -286,17 +286,27 @@ function render({ model, el: host }) {
 
   /** Every change of the reader comes through here. name: the control, for undo. */
   function change(name, part) {
-    cancelAnimationFrame(moving);
+    const between = stopMoving(); // what is drawn is of weights on their way
     past.keep(JSON.stringify(state), name);
+    if ("input" in part || "condition" in part) forget();
     state = { ...state, ...part };
     note("");
     send();
-    draw(!("row" in part) || Object.keys(part).length > 2);
+    draw(between || !("row" in part) || Object.keys(part).length > 2);
+  }
+
+  /** Whether weights were gliding, which ends here. */
+  function stopMoving() {
+    const was = Boolean(moving);
+    cancelAnimationFrame(moving);
+    moving = 0;
+    return was;
   }
 
   function adopt(next) {
     stopAll();
     note("");
+    if (next.input !== state.input || next.condition !== state.condition) forget();
     const known = next.input === "painted" || pictures.get(next.input);
     state = known ? next : { ...next, input: "photograph", ...startOf("photograph") };
     send();
@@ -307,6 +317,7 @@ function render({ model, el: host }) {
   const shareable = () => (state.input === "own" ? null : state);
   const { send, leave } = connection(model, shareable, (next) => {
     stopAll();
+    if (next.input !== state.input || next.condition !== state.condition) forget();
     state = next;
     draw(true);
   });
@@ -322,7 +333,7 @@ function render({ model, el: host }) {
       const eased = part * part * (3 - 2 * part);
       const between = goal.map((value, at) => from[at] + eased * (value - from[at]));
       draw(true, { ...state, weights: part < 1 ? between : state.weights });
-      if (part < 1) moving = requestAnimationFrame(frame);
+      moving = part < 1 ? requestAnimationFrame(frame) : 0;
     };
     moving = requestAnimationFrame(frame);
   }
@@ -331,7 +342,10 @@ function render({ model, el: host }) {
 
   const controls = {
     input: menu("x is", Object.entries(labels), (input) => {
-      if (input !== "painted" && !pictures.get(input)) return chooser.click(); // none was chosen yet
+      if (input !== "painted" && !pictures.get(input)) { // none was chosen yet, and perhaps none will be
+        controls.input.follow(state.input);
+        return chooser.click();
+      }
       change("input", { input, ...startOf(input) });
     }),
     condition: choices("T(x) is", Object.entries(data.conditions), (condition) =>
@@ -365,6 +379,7 @@ function render({ model, el: host }) {
 
   // A picture of one's own: read here, and sent nowhere.
   const chooser = el("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "A picture of your own", onchange: () => own(chooser.files[0]) });
+  const another = button("another picture", () => chooser.click());
   async function own(file) {
     if (!file) return;
     let bitmap;
@@ -377,6 +392,7 @@ function render({ model, el: host }) {
     const side = 128;
     const canvas = el("canvas", { width: side, height: side });
     const cut = Math.min(bitmap.width, bitmap.height);
+    chooser.value = ""; // the same file can be chosen again
     const context = canvas.getContext("2d");
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
@@ -386,7 +402,8 @@ function render({ model, el: host }) {
       0.299 * rgba[4 * at] + 0.587 * rgba[4 * at + 1] + 0.114 * rgba[4 * at + 2],
     );
     const mean = meanOf(grey);
-    const deviation = Math.sqrt(meanOf(grey.map((value) => (value - mean) ** 2))) || 1;
+    const spread = Math.sqrt(meanOf(grey.map((value) => (value - mean) ** 2)));
+    const deviation = spread > 1e-6 ? spread : 1; // one grey all over is 0, not rounding's noise
     pictures.set("own", grey.map((value) => (value - mean) / deviation));
     change("input", { input: "own", ...startOf("own") });
   }
@@ -419,14 +436,26 @@ function render({ model, el: host }) {
     if (state.painted[at] !== brush)
       change("painted", { painted: state.painted.with?.(at, brush) ?? state.painted.map((v, k) => (k === at ? brush : v)), row, column, input: "painted" });
   };
+  /** Paints every cell from the last one on: a fast pointer skips some. */
+  const stroke = (from, to) => {
+    const steps = Math.max(Math.abs(to.row - from.row), Math.abs(to.column - from.column), 1);
+    for (let k = 1; k <= steps; k++) {
+      const at = (name) => Math.round(from[name] + (k / steps) * (to[name] - from[name]));
+      paint({ row: at("row"), column: at("column") });
+    }
+  };
+  let last = null; // where the pointer that is down was
   const point = (event) => {
     const place = placeOf(event);
-    if (state.input === "painted") paint(place);
+    if (state.input === "painted") stroke(last ?? place, place);
+    last = place;
     if (place.row !== state.row || place.column !== state.column) change("cursor", place);
   };
   let pressed = false;
   touched.picture.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
     pressed = true;
+    last = null;
     touched.picture.setPointerCapture(event.pointerId);
     stopAll();
     point(event);
@@ -640,6 +669,7 @@ function render({ model, el: host }) {
     stopFit();
     Object.assign(fitting, { losses: [], goal: null, name: null });
     losses.paths([]);
+    losses.say("none yet");
     lossText.textContent = "";
   };
 
@@ -704,10 +734,11 @@ function render({ model, el: host }) {
     fitButton.textContent = "fit the window";
   }
   function stopAll() {
-    cancelAnimationFrame(moving);
+    const partial = stopMoving() || built < Infinity;
     stopPlay();
     stopFit();
     built = Infinity;
+    if (partial) draw(true);
   }
 
   // --- drawing ---
@@ -759,6 +790,7 @@ function render({ model, el: host }) {
     controls.gamma.follow(now.gamma, !now.batchnorm);
     controls.beta.follow(now.beta, !now.batchnorm);
     brushes.hidden = now.input !== "painted";
+    another.hidden = now.input !== "own";
     undo.disabled = !past.past.length;
     redo.disabled = !past.future.length;
     if (stateLine.getRootNode().activeElement !== stateLine) stateLine.value = JSON.stringify(state);
@@ -808,8 +840,9 @@ function render({ model, el: host }) {
   stateLine.addEventListener("change", () => {
     try {
       const next = { ...JSON.parse(start), ...JSON.parse(stateLine.value) };
+      checkedState(next, data);
       past.keep(JSON.stringify(state), "state");
-      adopt(checkedState(next, data));
+      adopt(next);
     } catch (error) {
       note(`This is no state of the lab: ${error.message}`);
     }
@@ -831,7 +864,7 @@ function render({ model, el: host }) {
     ...(shown.has("compare") ? [el("div", { class: "fs-panels fs-compare" }, ...["relu", "mish", "frelu", "apart"].map((name) => views[name].node))] : []),
     scale);
   const side = el("div", { class: "fs-side" },
-    ...section("input", lesson, controls.input, brushes, chooser),
+    ...section("input", lesson, controls.input, brushes, another, chooser),
     ...section("condition", controls.condition),
     ...section("window", controls.window, controls.preset, controls.scale),
     ...section("batchnorm", controls.batchnorm, controls.gamma, controls.beta),
@@ -855,14 +888,18 @@ function render({ model, el: host }) {
   };
 }
 
+const STATE = ["input", "painted", "window", "weights", "scale", "condition", "batchnorm", "gamma", "beta", "row", "column"];
+
 /** The state, or an Error that names what does not fit. */
 function checkedState(state, { windows, conditions, limits, pictures, painted }) {
   const wrong = (name, allowed) => {
     throw new Error(`${name} is ${JSON.stringify(state[name])}; it takes ${allowed}`);
   };
   const number = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
-  const oneOf = (name, table) => table[state[name]] === undefined && wrong(name, Object.keys(table).join(", "));
-  oneOf("input", pictures);
+  const oneOf = (name, table) => Object.hasOwn(table, state[name]) || wrong(name, Object.keys(table).join(", "));
+  const foreign = Object.keys(state).find((name) => !STATE.includes(name));
+  if (foreign) throw new Error(`${JSON.stringify(foreign)} is none of ${STATE.join(", ")}`);
+  oneOf("input", Object.fromEntries(Object.entries(pictures).filter(([name]) => name !== "own")));
   oneOf("window", windows);
   oneOf("condition", conditions);
   const [height, width] = windows[state.window];
@@ -885,7 +922,7 @@ function checkedState(state, { windows, conditions, limits, pictures, painted })
 /** Whether a state, from an address, is one. */
 function fits(state, data) {
   try {
-    return state.input !== "own" && Boolean(checkedState(state, data));
+    return Boolean(checkedState(state, data));
   } catch {
     return false;
   }

@@ -21,6 +21,10 @@ function modelOf(name, traits) {
     history.replaceState(null, "", `#${place}`);
   };
   return {
+    take: (state) => {
+      traits.state = state;
+      for (const react of heard.get("change:state") ?? []) react();
+    },
     get: (trait) => traits[trait],
     set: (trait, value) => {
       traits[trait] = value;
@@ -41,7 +45,12 @@ async function enliven(place) {
   const traits = await answer.json();
   const state = { ...traits.state, ...asked(name) };
   traits.state = lab.fits(state, traits.data) ? state : traits.state;
-  lab.default.render({ model: modelOf(name, traits), el: place });
+  const model = modelOf(name, traits);
+  lab.default.render({ model, el: place });
+  addEventListener("hashchange", () => { // another state's address in the same tab
+    const next = { ...traits.state, ...asked(name) };
+    if (lab.fits(next, traits.data)) model.take(next);
+  });
 }
 
 for (const place of document.querySelectorAll("[data-lab]")) enliven(place);

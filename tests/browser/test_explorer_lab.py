@@ -85,7 +85,16 @@ def test_a_parameter_is_dragged_at_its_curve_and_waits_until_it_is_used(page):
     page.mouse.down()
     page.mouse.move(handle["x"] + 6, handle["y"] + 6 + 0.5 * unit, steps=4)
     page.mouse.up()
-    assert state_of(page)["elu_alpha"] == pytest.approx(1 + 0.5 / (1 - np.exp(-3)), abs=0.05)
+    assert state_of(page)["elu_alpha"] == pytest.approx(1 + 0.5 / (1 - np.exp(-2.5)), abs=0.05)
+
+
+@pytest.mark.parametrize("slope", [0, 1])
+def test_a_handle_can_be_taken_hold_of_at_the_ends_of_its_way(page, slope):
+    state = explorer.opening(["prelu"], prelu_slope=slope)
+    page.evaluate("put", explorer.as_json(state))
+    handle = page.locator(".fs-handle").bounding_box()
+    plot = page.locator(".fs-axes").first.bounding_box()
+    assert handle["y"] + handle["height"] <= plot["y"] + plot["height"]
 
 
 def test_two_functions_have_a_difference(page):
@@ -124,4 +133,6 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(browser, theme, 
         found = Axe().run(page).response["violations"]
         serious = [each for each in found if each["impact"] in ("serious", "critical")]
         assert [(each["id"], [n["html"] for n in each["nodes"]][:3]) for each in serious] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("button", name="projector").click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

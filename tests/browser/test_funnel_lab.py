@@ -275,6 +275,74 @@ def test_a_picture_of_ones_own_stays_in_the_browser(page):
     assert words.is_visible()
 
 
+def test_a_picture_of_one_grey_is_zero_and_another_can_be_chosen(page):
+    for grey, size in ((77, (10_000, 1)), (200, (5, 5))):
+        buffer = io.BytesIO()
+        Image.new("L", size, grey).save(buffer, "PNG")
+        file = {"name": "grey.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+        page.get_by_label("A picture of your own").set_input_files(file)
+        page.locator(".fs-words", has_text="100.0 % are ties").wait_for()
+    with page.expect_file_chooser():
+        page.get_by_role("button", name="another picture").click()
+
+
+def test_a_picture_that_is_not_chosen_leaves_the_menu_as_it_was(browser):
+    lab, traits = funnel.FunnelLab, funnel.page_traits()
+    with bare_page(browser, lab._esm, lab._css, traits) as page:
+        menu = page.get_by_label("x is")
+        with page.expect_file_chooser():
+            menu.select_option("own")
+        assert menu.input_value() == "photograph"
+
+
+def test_a_fast_stroke_has_no_gaps(page):
+    page.get_by_label("x is").select_option("painted")
+    page.locator(".fs-choices", has_text="brush").get_by_role("radio", name="2", exact=True).check()
+    box = page.get_by_role("slider", name="x: the pixel").bounding_box()
+    cell = box["width"] / 16
+    page.mouse.move(box["x"] + 1.5 * cell, box["y"] + 2.5 * cell)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 14.5 * cell, box["y"] + 2.5 * cell, steps=1)
+    page.mouse.up()
+    assert state_of(page)["painted"][33:47] == [2] * 14
+
+
+PICTURES = """() => [...document.querySelectorAll("canvas")].map((canvas) =>
+  String(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data))"""
+
+
+def whole(page: Page) -> bool:
+    """Whether the pictures are those that a fresh drawing of the state gives."""
+    shown = page.evaluate(PICTURES)
+    state = state_of(page)
+    page.evaluate("put", funnel.as_json(funnel.opening("corner")))
+    page.evaluate("put", state)
+    return shown == page.evaluate(PICTURES)
+
+
+def test_a_pixel_pointed_at_while_weights_glide_or_the_window_slides_leaves_whole_pictures(page):
+    page.get_by_label("weights", exact=True).select_option("sharpen")
+    page.get_by_role("slider", name="x: the pixel").press("ArrowDown")
+    assert whole(page)
+    page.get_by_role("button", name="step", exact=True).click()
+    page.locator(".fs-touch").click()
+    assert whole(page)
+
+
+def test_another_x_ends_a_fit_and_its_target(page):
+    page.get_by_label("lesson").select_option("edge")
+    page.get_by_text("Fit the window to a target").click()
+    page.get_by_label("rate", exact=True).fill("0.01")
+    page.get_by_role("button", name="fit the window").click()
+    page.get_by_label("x is").select_option("photograph")
+    page.wait_for_timeout(300)
+    assert None not in state_of(page)["weights"], "NaN"
+    assert page.get_by_role("button", name="fit the window").is_visible()
+    page.get_by_role("button", name="tell me the target").click()
+    page.get_by_text("There is no target yet.").wait_for()
+    page.get_by_text("Fit the window to a target").click()
+
+
 def test_the_window_slides_pixel_by_pixel(page):
     page.get_by_label("lesson").select_option("edge")
     step = page.get_by_role("button", name="step", exact=True)
@@ -319,13 +387,16 @@ def test_the_state_is_a_line_to_copy_and_to_paste(page):
     for wrong, said in (
         ("{", "This is no state"),
         ('{"scale": 7}', "scale is 7; it takes a number"),
+        ('{"preset": "blur"}', '"preset" is none of input, painted'),
+        ('{"input": "own"}', 'input is "own"; it takes'),
+        ('{"condition": "constructor"}', 'condition is "constructor"; it takes'),
     ):
         line.fill(wrong)
         line.press("Enter")
         assert said in page.locator(".fs-message").text_content()
         assert state_of(page)["scale"] == 1
-    line.fill("{}")
-    line.press("Enter")
+    page.get_by_role("button", name="undo").click()
+    assert state_of(page)["input"] == "photograph", "what was refused is no step to undo"
 
 
 def test_keys_stay_in_the_lab(page):
@@ -368,6 +439,9 @@ def test_axe_finds_nothing_serious_and_nothing_scrolls_sideways(browser, theme, 
             serious = [each for each in found if each["impact"] in ("serious", "critical")]
             assert [(each["id"], [n["html"] for n in each["nodes"]][:3]) for each in serious] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("radio", name="window", exact=True).check()
+        page.get_by_role("button", name="projector").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_reduced_motion_is_respected(browser):

@@ -125,11 +125,34 @@ def test_the_start_pages_lab_answers_and_its_state_is_in_the_address(browser, ad
     page.context.close()
 
 
-@pytest.mark.parametrize("state", ["{", '{"window": "9x9"}', '{"input": "own"}'])
+def test_another_address_in_the_same_tab_changes_the_lab(browser, address):
+    page, faults = opened(browser, address, "light", 1280)
+    page.goto(address)
+    page.get_by_label("weight, row 1, column 1").wait_for()
+    page.goto(f"{address}#funnel_lab={quote(json.dumps({'scale': 2}))}")
+    page.wait_for_function("document.querySelector('[aria-label=times]').value === '2'")
+    assert faults == []
+    page.context.close()
+
+
+ODD = '{"functions": ["constructor"]}'
+HOSTILE = ["{", '{"window": "9x9"}', '{"input": "own"}', '{"condition": "constructor"}']
+
+
+@pytest.mark.parametrize("state", HOSTILE)
 def test_an_address_that_is_no_state_opens_the_lab_as_always(browser, address, state):
     page, faults = opened(browser, address, "light", 1280)
     page.goto(f"{address}#funnel_lab={quote(state)}")
     assert page.get_by_label("weight, row 1, column 1").input_value() == "-0.50"
+    assert page.locator(".fs-line").text_content().startswith("max(")
+    assert faults == []
+    page.context.close()
+
+
+def test_an_explorers_address_that_is_no_state_opens_it_as_always(browser, address):
+    page, faults = opened(browser, address, "light", 1280)
+    page.goto(f"{address}01_activation_functions.html#activation_explorer={quote(ODD)}")
+    page.get_by_role("checkbox", name="ReLU", exact=True).wait_for()
     assert faults == []
     page.context.close()
 
