@@ -406,6 +406,7 @@ function render({ model, el: host }) {
     const deviation = spread > 1e-6 ? spread : 1; // one grey all over is 0, not rounding's noise
     pictures.set("own", grey.map((value) => (value - mean) / deviation));
     change("input", { input: "own", ...startOf("own") });
+    note(STAYS);
   }
 
   // --- panels ---
@@ -467,16 +468,12 @@ function render({ model, el: host }) {
     const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const far = event.shiftKey ? 8 : 1;
     if (by) {
+      stopAll();
       const move = (value, step) => clamp(value + far * step, 0, found.side - 1);
       change("cursor", { row: move(state.row, by[0]), column: move(state.column, by[1]) });
     } else if (event.key === " " && state.input === "painted") paint(state);
     else return;
     event.preventDefault();
-  });
-  touched.picture.addEventListener("dragover", (event) => event.preventDefault());
-  touched.picture.addEventListener("drop", (event) => {
-    event.preventDefault();
-    own(event.dataTransfer.files[0]);
   });
 
   const brushes = choices(
@@ -829,6 +826,7 @@ function render({ model, el: host }) {
     projector.setAttribute("aria-pressed", String(on));
   }, { "aria-pressed": "false", title: "Large letters, for the back of a room" });
   const copy = button("copy state", async () => {
+    if (!shareable()) return note(STAYS);
     stateLine.select();
     try {
       await navigator.clipboard.writeText(JSON.stringify(state));
@@ -871,6 +869,12 @@ function render({ model, el: host }) {
     ...section("play", el("h4", {}, "The window slides"), el("div", { class: "fs-row" }, playing, stepping, whole), speed),
     ...section("learn", el("details", {}, el("summary", {}, "Fit the window to a target"), goalMenu, rateRow,
       el("div", { class: "fs-row" }, fitButton, oneStep, zeroStart, tell), losses.node, lossText)));
+  // Beside x, too, a dropped file must not open in the lab's place.
+  root.addEventListener("dragover", (event) => event.preventDefault());
+  root.addEventListener("drop", (event) => {
+    event.preventDefault();
+    own(event.dataTransfer.files[0]);
+  });
   root.append(
     el("div", { class: "fs-main" }, stage, side),
     ...section("pixel", grids, el("p", { class: "fs-line" }, line)),
@@ -888,6 +892,7 @@ function render({ model, el: host }) {
   };
 }
 
+const STAYS = "Your picture stays in this page: no state holds it. Choose another one to share a state.";
 const STATE = ["input", "painted", "window", "weights", "scale", "condition", "batchnorm", "gamma", "beta", "row", "column"];
 
 /** The state, or an Error that names what does not fit. */

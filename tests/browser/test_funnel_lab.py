@@ -28,7 +28,7 @@ ARRAYS = """(states) => states.map((state) => {
     return btoa(bytes);
   };
   return [found.raw, found.T, found.y].map(text);
-})"""
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -269,10 +269,35 @@ def test_a_picture_of_ones_own_stays_in_the_browser(page):
     words = page.locator(".fs-words", has_text="your own")
     words.wait_for()
     assert state_of(page)["input"] == "photograph", "the model, and so the kernel, hears nothing"
+    page.get_by_role("button", name="copy state").click()
+    page.locator(".fs-message", has_text="stays in this page: no state holds it").wait_for()
     file = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
     page.get_by_label("A picture of your own").set_input_files(file)
     page.locator(".fs-message", has_text="notes.txt can't be read as a picture.").wait_for()
     assert words.is_visible()
+
+
+DROP = """async (place) => {
+    const data = await fetch(document.querySelector("canvas").toDataURL());
+    const picture = await data.blob();
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([picture], "dropped.png", { type: "image/png" }));
+    const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+    document.querySelector(place).dispatchEvent(event);
+    return event.defaultPrevented;
+}"""
+
+
+@pytest.mark.parametrize("place", [".fs-touch", ".fs-words"])
+def test_a_picture_dropped_anywhere_on_the_lab_is_taken(page, place):
+    assert page.evaluate(DROP, place), "the browser would open the file in the lab's place"
+    page.locator(".fs-words", has_text="your own").wait_for()
+
+
+def test_an_arrow_key_on_x_ends_the_slide(page):
+    page.get_by_role("button", name="play", exact=True).click()
+    page.get_by_role("slider", name="x: the pixel").press("ArrowRight")
+    page.get_by_role("button", name="play", exact=True).wait_for()
 
 
 def test_a_picture_of_one_grey_is_zero_and_another_can_be_chosen(page):
