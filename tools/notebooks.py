@@ -249,7 +249,8 @@ def without_paths(value: object) -> object:
     if isinstance(value, dict):
         return {k: v if k.startswith("image/") else without_paths(v) for k, v in value.items()}
     if isinstance(value, str):
-        value = re.sub(r"\S*ipykernel_\d+[\\/]\d+\.py", "notebook", value)
+        if "ipykernel_" in value:  # for a figure's 100 kB of base64 the search would take a minute
+            value = re.sub(r"\S*ipykernel_\d+[\\/]\d+\.py", "notebook", value)
         for folder in (ROOT, Path.home(), Path(tempfile.gettempdir())):
             value = value.replace(f"{folder}{os.sep}", "")
     return value
