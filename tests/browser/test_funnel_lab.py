@@ -332,6 +332,18 @@ def test_a_fast_stroke_has_no_gaps(page):
     assert state_of(page)["painted"][33:47] == [2] * 14
 
 
+def test_the_window_can_be_fitted_to_a_painting(page):
+    page.get_by_label("x is").select_option("painted")
+    page.get_by_role("slider", name="x: the pixel").press(" ")
+    page.get_by_label("x is").select_option("edge")
+    page.get_by_text("Fit the window to a target").click()
+    page.get_by_label("target").select_option("my painting")
+    weights = state_of(page)["weights"]
+    page.get_by_role("button", name="one step").click()
+    page.get_by_text("Step 1: loss").wait_for()
+    assert state_of(page)["weights"] != weights
+
+
 PICTURES = """() => [...document.querySelectorAll("canvas")].map((canvas) =>
   String(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data))"""
 
