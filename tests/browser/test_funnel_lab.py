@@ -28,7 +28,7 @@ ARRAYS = """(states) => states.map((state) => {
     return btoa(bytes);
   };
   return [found.raw, found.T, found.y].map(text);
-}"""
+})"""
 
 
 @pytest.fixture(scope="module")
