@@ -342,6 +342,7 @@ def test_the_window_can_be_fitted_to_a_painting(page):
     page.get_by_role("button", name="one step").click()
     page.get_by_text("Step 1: loss").wait_for()
     assert state_of(page)["weights"] != weights
+    page.get_by_text("Fit the window to a target").click()
 
 
 PICTURES = """() => [...document.querySelectorAll("canvas")].map((canvas) =>
