@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# A file at a time for each core and one more, since some tests wait; the long notebooks first.
-COUNT = min((os.cpu_count() or 1) + 1, 4)
-WORKERS = [f"-n={COUNT}", "--dist=loadfile", "--no-loadscope-reorder"]
+# One file per core at a time, notebooks first because they take longest.
+WORKERS = ["-n=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
 # The longest cell of the ci profile takes some seconds: one that reaches the limit hangs.
 NBVAL = [
     "--nbval-lax",
