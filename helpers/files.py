@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .session import repository
 
-FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
+FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT")}
 
 
 @contextmanager

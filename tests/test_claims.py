@@ -682,6 +682,12 @@ def _() -> bool:
     )
 
 
+@claim("05", "the article's gain by FReLU, five to six points on regions")
+def _() -> bool:
+    means = {arm: 100 * mean for arm, (mean, _) in ARTICLE_B["regions"].items()}
+    return 5 < means["frelu"] - means["relu"] < 6
+
+
 @claim(
     "05", "On surfaces the three lie within a point and a half in either table, in another order"
 )

@@ -156,8 +156,9 @@ def test_the_package_is_built_of_helpers_alone(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = [archive.read(n).decode() for n in names if n.endswith("/METADATA")]
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "helpers").rglob("*.py")}
-    assert modules == {name for name in names if name.endswith(".py")}
+    files = (path for path in (ROOT / "helpers").rglob("*.*") if "__pycache__" not in path.parts)
+    expected = {path.relative_to(ROOT).as_posix() for path in files}
+    assert expected == {name for name in names if ".dist-info/" not in name}
     assert "Requires-Dist: torch<3,>=2.11\n" in metadata
 
 

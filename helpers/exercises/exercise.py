@@ -132,7 +132,7 @@ class Exercise:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # whatever the reader's object raises
-                words = "".join(format_exception_only(error)).strip()
+                words = "".join(format_exception_only(error)).strip().removeprefix(f"{__name__}.")
                 return None if mine is None else {"raises": words, "where": _line_of(error)}
         empty = any(found.get("answer", 0) is nothing for nothing in (None, ...))
         return None if empty else found
@@ -189,9 +189,13 @@ def _settings_restored() -> Iterator[None]:
             torch.use_deterministic_algorithms(deterministic)
 
 
+class TooLong(BaseException):
+    """An answer took too long; no Exception, so that a loop that catches those ends as well."""
+
+
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in what runs longer; without effect where there is no alarm clock.
+    """Raise TooLong in what runs longer; without effect where there is no alarm clock.
 
     Windows has none, and no thread but the main one, in which a notebook's cells run.
     """
@@ -201,10 +205,10 @@ def _limited(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"it ran for more than {seconds:g} s: does a loop never end?")
+        raise TooLong(f"it ran for more than {seconds:g} s: does a loop never end?")
 
     handler = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)  # again, for who catches every error
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock = FileLock(path.with_suffix(".lock"), timeout=PATIENCE)
-            with naming_full_disk(path), lock, path.open("a+b") as file:
+            with lock, naming_full_disk(path), path.open("a+b") as file:
                 _mend(file)
                 if not self.lacks(record):
                     return False
