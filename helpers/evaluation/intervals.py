@@ -170,12 +170,12 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict(differences: Values, margin: float) -> str:
-    """What the runs allow to say of a difference, in five words and ", borderline".
+    """What the runs allow to say of a difference, in five words and where it is borderline.
 
     "larger than the margin": the whole 95 % interval lies beyond it. "smaller than the margin": the
     90 % interval lies within, two one-sided t tests at 5 % (Schuirmann 1987). "above zero, size
     open" or "below zero, size open": the 95 % interval excludes zero alone. "open": neither.
-    Borderline is an end within a tenth of the margin from zero or the margin. Raises ValueError for
+    "borderline at zero" or "at the margin": an end lies within a tenth of the margin from it. Raises ValueError for
     a margin that is not positive, and what `mean_interval` raises. Introduced in notebook 06.
 
     >>> verdict([5.1, 4.8, 5.3], margin=1), verdict([0.2, -0.2, 0.2, 0.2, 0.2], margin=1)
@@ -184,10 +184,12 @@ def verdict(differences: Values, margin: float) -> str:
     if not margin > 0:
         raise ValueError(f"the margin is {margin}: state the difference that matters, above zero.")
     narrow, wide = mean_interval(differences, level=0.90), mean_interval(differences)
-    ends = [wide.low, wide.high]
-    near = [abs(end) for end in ends] + [abs(abs(end) - margin) for end in ends]
-    near += [abs(abs(end) - margin) for end in (narrow.low, narrow.high)]
-    return _size(narrow, wide, margin) + (", borderline" if min(near) < margin / 10 else "")
+    to_zero = min(abs(wide.low), abs(wide.high))
+    ends = (wide.low, wide.high, narrow.low, narrow.high)
+    to_margin = min(abs(abs(end) - margin) for end in ends)
+    near = {"zero": to_zero, "the margin": to_margin}
+    places = " and ".join(place for place, distance in near.items() if distance < margin / 10)
+    return _size(narrow, wide, margin) + (f", borderline at {places}" if places else "")
 
 
 def _size(narrow: Interval, wide: Interval, margin: float) -> str:

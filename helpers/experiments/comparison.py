@@ -174,7 +174,7 @@ Points: mean with 95 % interval; differences are paired by seed. p: exact sign-f
 after Holm's correction over the grid. detectable: the smallest true difference that so many seeds
 would have shown in 4 of 5 trials. The margin: {MARGIN:g}; "smaller than the margin" is judged by
 the 90 % interval (two one-sided tests at 5 %); "borderline" is an end within {MARGIN / 10:g} of
-zero or the margin."""
+the zero or margin that it names."""
 FORMATS = dict.fromkeys(("difference", "low", "high"), "{:+.2f}".format)
 FORMATS |= dict.fromkeys(("p", "p_holm"), "{:.2g}".format) | {"detectable": "{:.1f}".format}
 

@@ -146,7 +146,7 @@ def score_by_rate(rates: Sequence[float], scores: ByName, title: str) -> Figure:
         aside = 1.05 ** (number - (len(scores) - 1) / 2)  # so that no dot hides another arm's
         x = np.repeat(aside * np.asarray(rates), values.shape[1])
         axes.plot(x, values.ravel(), "o", color=colour, ms=4, alpha=0.5)
-        label_line(axes, rates[-1], values[-1].mean(), arm_label(name), colour)
+        label_line(axes, 1.15 * rates[-1], values[-1].mean(), arm_label(name), colour)
     axes.set(xscale="log", xlabel="learning rate", ylabel="accuracy in %", title=title)
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     axes.minorticks_off()

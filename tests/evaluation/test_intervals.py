@@ -201,11 +201,11 @@ def test_equivalence_is_two_one_sided_tests():
     [
         (5, "larger than the margin"),
         (-5, "larger than the margin"),
-        (1.2, "larger than the margin, borderline"),
+        (1.2, "larger than the margin, borderline at the margin"),
         (1, "above zero, size open"),
         (-1, "below zero, size open"),
         (0.5, "smaller than the margin"),
-        (0.1, "smaller than the margin, borderline"),
+        (0.1, "smaller than the margin, borderline at zero"),
     ],
 )
 def test_the_verdicts_of_a_narrow_interval(mean, words):
