@@ -25,21 +25,41 @@ from .session import repository
 FULL = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT")}
 
 
-@contextmanager
-def naming_full_disk(path: Path) -> Iterator[None]:
-    """Raise OSError that names `path`, and what to do, where there is no room to write it.
+class FullDiskError(OSError):
+    """The disk is full; the message names the file and, where it is known, what it needs."""
 
-    numpy and torch raise errors of their own that name neither; theirs is the cause.
+
+@contextmanager
+def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
+    """Raise FullDiskError, which says what to do, where there is no room to write `path`.
+
+    needed: bytes, where they are known beforehand; more than are free are refused at once. numpy
+    and torch raise errors of their own that name neither file nor disk; theirs is the cause.
     """
+    if (free := _free_bytes(path)) is not None and free < needed:
+        raise _full_disk(path, needed, free)
     try:
         yield
+    except FullDiskError:
+        raise
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else None
+        free = _free_bytes(path)
         if getattr(error, "errno", None) not in FULL and (free is None or free > 1e6):
             raise
-        room = "" if free is None else f" ({free / 1e6:.1f} MB are free)"
-        words = f"the disk is full{room}: make room, or let FUNNEL_DATA name a folder elsewhere"
-        raise OSError(errno.ENOSPC, words, display_path(path)) from error
+        raise _full_disk(path, needed, free) from error
+
+
+def _free_bytes(path: Path) -> int | None:
+    return shutil.disk_usage(path.parent).free if path.parent.is_dir() else None
+
+
+def _full_disk(path: Path, needed: int, free: int | None) -> FullDiskError:
+    sizes = f"{needed / 1e6:.1f} MB are needed" if needed else ""
+    if free is not None:
+        sizes += f"{', ' if sizes else ''}{free / 1e6:.1f} MB are free"
+    room = f" ({sizes})" if sizes else ""
+    words = f"the disk is full{room}: make room, or let FUNNEL_DATA name a folder elsewhere"
+    return FullDiskError(errno.ENOSPC, words, display_path(path))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..session import current_profile, data_directory
 from . import standin_cifar10
 from .download import Remote, md5_of
-from .prepared import DataError, complete, faulty, read_array
+from .prepared import DataError, complete, faulty, read_array, save_array
 from .sources import STANDIN, Release, Sourced
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -99,7 +99,7 @@ def _prepare(root: Path, place: Path) -> None:
     path = RELEASE.needed_file(root)
     read = read_npz if path.suffix == ".npz" else read_archive
     for name, array in read(path).items():
-        np.save(place / f"{name}.npy", array)
+        save_array(place / f"{name}.npy", array)
 
 
 def _read_part(prepared: Path, part: str) -> Images:
@@ -117,6 +117,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             if max(entry.file_size for entry in file.zip.infolist()) > LARGEST:
                 raise ValueError("its arrays are too large")
             arrays = {name: file[name] for name in ("x_train", "y_train", "x_test", "y_test")}
+    except PermissionError:
+        raise  # it names the file, which is another user's and need not be damaged
     except Exception as error:  # NumPy's and zipfile's kinds for damage are many
         raise faulty(path, f"is not CIFAR-10 as Keras lays it out: {error}") from error
     result = {}

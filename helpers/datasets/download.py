@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from ..files import display_path
+from ..files import display_path, naming_full_disk
 from .prepared import CutOffError, DataError
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _transfer(url: str, part: Path, name: str, limits: Limits) -> None:
     answer = _answer(url, _size(part), limits)
     begin, total = _placement(_next(answer, limits.answer, "no answer"), _size(part))
     with (
+        naming_full_disk(part, (total or 0) - _size(part)),
         part.open("r+b" if part.exists() else "xb") as file,
         tqdm(total=total, initial=begin, desc=name, unit="B", unit_scale=True) as bar,
     ):

@@ -127,8 +127,14 @@ def _remove_stale(parent: Path) -> None:
 
 def prepared_array(path: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array in `path`, alone in its directory, written now by `make()` if it is not there."""
-    complete(path.parent, lambda place: np.save(place / path.name, make()))
+    complete(path.parent, lambda place: save_array(place / path.name, make()))
     return read_array(path, mapped=True)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write a prepared array. Raises OSError, before it writes, where the disk has no room."""
+    with naming_full_disk(path, array.nbytes):
+        np.save(path, array)
 
 
 def read_array(path: Path, mapped: bool = False) -> np.ndarray:
@@ -150,6 +156,8 @@ def read_json(path: Path) -> Any:
 def _naming_damage(path: Path) -> Iterator[None]:
     try:
         yield
+    except PermissionError:
+        raise  # it names the file, which is another user's and need not be damaged
     except Exception as error:  # NumPy's kinds for bad headers are many
         advice = f"Delete {display_path(path.parent)} and load again."
         raise DataError(f"{display_path(path)} is damaged ({error}). {advice}") from error

@@ -18,7 +18,7 @@ from ..session import current_profile, data_directory
 from . import resize, standin_stanford, stanford_release
 from .classes import REGIONS, SURFACES
 from .download import Remote
-from .prepared import DataError, complete, prepared_array, read_array, read_json
+from .prepared import DataError, complete, prepared_array, read_array, read_json, save_array
 from .sources import STANDIN, Release, Sourced
 
 CLASSES = {
@@ -212,7 +212,7 @@ class _Prepared:
             "bytes": [len(jpeg) for jpeg in jpegs.values()],
             "sizes": [resize.picture_size(jpeg, f"{name}.jpg") for name, jpeg in jpegs.items()],
         }
-        np.save(place / "jpegs.npy", np.frombuffer(b"".join(jpegs.values()), np.uint8))
+        save_array(place / "jpegs.npy", np.frombuffer(b"".join(jpegs.values()), np.uint8))
         (place / "index.json").write_text(json.dumps(index))
 
     def index(self) -> dict[str, list]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,7 +234,17 @@ def test_all_addresses_share_the_time(server, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_reported(server, tmp_path):
     (tmp_path / f"{NAME}.part").symlink_to("/dev/full")
-    assert "No space left" in failure(remote(server.address("plain")), tmp_path)
+    message = failure(remote(server.address("plain")), tmp_path)
+    assert f"{NAME}.part'" in message
+    assert "the disk is full (0.5 MB are needed, " in message
+
+
+def test_a_disk_too_small_for_a_download_is_said_before_it_begins(server, tmp_path, monkeypatch):
+    (tmp_path / f"{NAME}.part").write_bytes(CONTENT[:200_000])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
+    message = failure(remote(server.address("ranges")), tmp_path)
+    assert "the disk is full (0.3 MB are needed, 0.1 MB are free): make room" in message
+    assert part_size(tmp_path) == 200_000
 
 
 @pytest.mark.parametrize("separator", [",", " ", ", ", "\n"])

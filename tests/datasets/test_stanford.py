@@ -389,16 +389,6 @@ def test_damaged_originals_are_prepared_again(root, archive, accepted, capsys, n
     assert all((a == b).all() for a, b in zip(before.test.jpegs, after.test.jpegs, strict=True))
 
 
-def test_a_file_of_somebody_else_is_not_called_damaged(root, archive, monkeypatch):
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied", "iccv09Data.tar.gz")
-
-    (root / "iccv09Data.tar.gz").write_bytes(archive)
-    monkeypatch.setattr(tarfile, "open", refuse)
-    with pytest.raises(PermissionError, match=r"iccv09Data\.tar\.gz"):
-        load_stanford(size=SIZE)
-
-
 # The network
 
 

@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers.datasets import DataError, prepared as storage
+from helpers.datasets import DataError, prepared as storage, stanford_release
+from helpers.datasets.cifar10 import read_npz
 from helpers.files import display_path, write_atomically
 from helpers.session import repository
 
@@ -115,6 +116,31 @@ def test_a_full_disk_is_an_error_that_names_what_was_written(tmp_path, monkeypat
     with pytest.raises(OSError, match=r"the disk is full .* MB are free.*FUNNEL_DATA.*images"):
         storage.prepared_array(tmp_path / "images" / "x.npy", lambda: np.zeros(3))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_too_small_is_said_before_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2_000_000))
+    monkeypatch.setattr(np, "save", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(OSError, match=r"full \(4.0 MB are needed, 2.0 MB are free\).*x\.npy"):
+        storage.prepared_array(tmp_path / "images" / "x.npy", lambda: np.zeros(500_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "read", [storage.read_array, storage.read_json, read_npz, stanford_release.check]
+)
+def test_a_file_of_another_user_is_not_called_damaged(tmp_path, monkeypatch, read):
+    """Mode 0600; the tests may run as root, who reads everything."""
+
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "x").write_bytes(b"")
+    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(np.lib.format, "open_memmap", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied.*x"):
+        read(tmp_path / "x")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that takes nothing")
