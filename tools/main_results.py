@@ -111,9 +111,9 @@ def circumstances() -> str:
     copies = sorted({run.copy for run in runs})
     return (
         "± is the 95 % interval (Student's t) of differences between runs that share a seed, not "
-        "corrected for being several; under six pairs there is no test: take it as a hint. Planned before the "
-        "first run: the LeNet, and three seeds of the U-Net's regions; other lines and seeds are "
-        "exploration. "
+        "corrected for being several; under six pairs there is no test: take it as a hint. "
+        "Planned before the first run: the LeNet, and three seeds of the U-Net's regions; other "
+        "lines and seeds are exploration. "
         f"These comparisons use {len(runs)} runs; {'; '.join(machines)}; "
         f"torch {', '.join(torches)}; {'; '.join(copies)}; "
         f"U-Net: {size_in_words(TASKS['U-Net'].runs)}."

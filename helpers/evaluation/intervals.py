@@ -175,8 +175,9 @@ def verdict(differences: Values, margin: float) -> str:
     "larger than the margin": the whole 95 % interval lies beyond it. "smaller than the margin": the
     90 % interval lies within, two one-sided t tests at 5 % (Schuirmann 1987). "above zero, size
     open" or "below zero, size open": the 95 % interval excludes zero alone. "open": neither.
-    "borderline at zero" or "at the margin": an end lies within a tenth of the margin from it. Raises ValueError for
-    a margin that is not positive, and what `mean_interval` raises. Introduced in notebook 06.
+    "borderline at zero" or "at the margin": an end lies within a tenth of the margin from it.
+    Raises ValueError for a margin that is not positive, and what `mean_interval` raises. Introduced
+    in notebook 06.
 
     >>> verdict([5.1, 4.8, 5.3], margin=1), verdict([0.2, -0.2, 0.2, 0.2, 0.2], margin=1)
     ('larger than the margin', 'smaller than the margin')

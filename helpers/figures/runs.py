@@ -244,12 +244,13 @@ def difference_axis(
     labels, xlabel = [one.label for one in differences], f"difference in {unit}"
     figure, axes = row_chart(labels, (11, 0.5, 1.6), xlabel, title)
     axes.axvspan(-margin, margin, color="#EEEEEE", lw=0)
-    axes.axvline(0, color=FAINT, lw=1)
+    axes.plot([0, 0], [-0.3, len(labels)], color=FAINT, lw=1, scaley=False)
     for row, one in enumerate(differences):
         axes.plot([one.low, one.high], [row, row], color=INK, lw=1.5, solid_capstyle="butt")
         axes.plot([one.low_90, one.high_90], [row, row], color=INK, lw=4, solid_capstyle="butt")
         axes.plot(one.mean, row, "o", color=INK, ms=7)
-        text_right_of(axes, row, one.words, x=1.01, fontsize=10)
+        words = one.words.replace(", borderline", ",\nborderline")
+        text_right_of(axes, row, words, x=1.01, fontsize=10)
     axes.text(0, -0.58, "too small to matter", ha="center", va="top", fontsize=9, color="#666666")
     return figure
 
