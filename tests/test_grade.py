@@ -48,7 +48,7 @@ def handed_in(tmp_path):
 
 
 def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["grade", str(handed_in), "--seconds", "45"])
+    monkeypatch.setattr(sys, "argv", ["grade", str(handed_in), "--seconds", "30"])
     grade.main()
     found = pd.read_csv(handed_in / "grades.csv", index_col="notebook").fillna("")
     assert list(found) == ["right", "frelu", "receptive_side", "stopped"]
@@ -57,7 +57,7 @@ def test_a_class_of_five_is_graded(handed_in, monkeypatch, capsys):
         "ben": (1, "right", "not done yet", ""),
         "cleo": (0, "one convolution over all channels", "the funnels are left out", ""),
         "dan": (0, "a sum, not a maximum", "", ""),
-        "eva": (1, "right", "", "after 45 s"),
+        "eva": (1, "right", "", "after 30 s"),
     }
     assert "| anna.ipynb | 2 | right | right |" in (handed_in / "grades.md").read_text()
     assert "anna.ipynb: 2 answers" in capsys.readouterr().out

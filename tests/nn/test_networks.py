@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from helpers import LeNet, UNet, block_shapes, initialise, parameter_count
 from helpers.nn.networks import Block, HeConv2d, restoring_state
@@ -148,3 +149,62 @@ def test_undisturbed_restores_modes_hooks_and_generators_after_an_error():
     assert not model.act1.training
     assert not model.conv1._forward_hooks
     assert torch.equal(torch.get_rng_state(), state)
+
+
+# --- second implementations, with copied weights ------------------------------------------------
+
+
+def numbered(model):
+    """The network's weights in the order in which it uses them, convolution before BatchNorm."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            yield module.weight.double(), module.bias.double()
+        elif isinstance(module, nn.BatchNorm2d):
+            scale = module.weight / (module.running_var + module.eps).sqrt()
+            yield scale.double(), (module.bias - module.running_mean * scale).double()
+
+
+def convolved(x, weight, bias):
+    """A convolution as a matrix product of patches, the side kept."""
+    windows = F.unfold(x, weight.shape[-1], padding=weight.shape[-1] // 2)
+    return (weight.flatten(1) @ windows).unflatten(2, x.shape[2:]) + bias[:, None, None]
+
+
+def pooled(x):
+    return x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5))
+
+
+def test_lenet_computes_what_its_article_says():
+    model, x = LeNet().eval(), torch.randn(2, 3, 32, 32)
+    (w1, b1), (w2, b2), *full = numbered(model)
+    y = pooled(convolved(x.double(), w1, b1)[..., 2:-2, 2:-2].clamp(min=0))
+    y = pooled(convolved(y, w2, b2)[..., 2:-2, 2:-2].clamp(min=0)).flatten(1)
+    for number, (weight, bias) in enumerate(full):
+        y = y @ weight.T + bias
+        y = y.clamp(min=0) if number < 2 else y
+    torch.testing.assert_close(model(x).double(), y, rtol=1e-4, atol=1e-5)
+
+
+def test_the_unet_computes_what_its_article_says():
+    model, x = initialise(UNet(8, width=2), 0), torch.randn(2, 3, 64, 96)
+    model(x)  # so that running statistics are not those of the start
+    steps, y, skips = numbered(model.eval()), x.double(), []
+
+    def block(y):
+        (weight, bias), (scale, shift) = next(steps), next(steps)
+        y = convolved(y, weight, bias)
+        return (y * scale[:, None, None] + shift[:, None, None]).clamp(min=0)
+
+    for blocks in (1, 1, 1, 1, 2):
+        for _ in range(blocks):
+            y = block(y)
+        skips.append(y)
+        y = pooled(y)
+    for _ in range(3):
+        y = block(y)
+    for blocks in (2, 1, 1, 1, 0):
+        y = torch.cat([y.repeat_interleave(2, 2).repeat_interleave(2, 3), skips.pop()], 1)
+        for _ in range(blocks):
+            y = block(y)
+    y = convolved(convolved(y, *next(steps)), *next(steps))
+    torch.testing.assert_close(model(x).double(), y, rtol=1e-4, atol=1e-4)
