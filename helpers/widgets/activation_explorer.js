@@ -180,7 +180,7 @@ function render({ model, el: host }) {
     send();
     draw();
   }
-  const { send, leave } = connection(model, () => state, (next) => {
+  const { send, listen, leave } = connection(model, () => state, note, (next) => {
     state = next;
     draw();
   });
@@ -378,21 +378,22 @@ function render({ model, el: host }) {
   );
   host.replaceChildren(root);
   draw();
+  listen();
   return leave;
 }
 
-/** Whether a state, from an address, is one. */
-function fits(state, { functions, parameters }) {
-  const known = (names) => Array.isArray(names) && names.every((name) => Object.hasOwn(functions, name));
-  const within = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
-  return (
-    known(state.functions) &&
-    known(state.difference) &&
-    [0, 2].includes(state.difference.length) &&
-    within(state.x, [-4, 4]) &&
-    Object.entries(parameters).every(([name, { limits }]) => within(state[name], limits))
-  );
+/** The state, or an Error that names what does not fit. */
+function checkedState(state, { functions, parameters }) {
+  const { wrong, number } = checksOf(state, ["functions", "difference", "x", ...Object.keys(parameters)]);
+  for (const list of ["functions", "difference"]) {
+    const known = Array.isArray(state[list]) && state[list].every((name) => Object.hasOwn(functions, name));
+    if (!known) wrong(list, `a list of ${Object.keys(functions).join(", ")}`);
+  }
+  if (![0, 2].includes(state.difference.length)) wrong("difference", "two names, or none");
+  number("x", [-4, 4]);
+  for (const [name, { limits }] of Object.entries(parameters)) number(name, limits);
+  return state;
 }
 
-export { FUNCTIONS, fits, gripOf };
+export { FUNCTIONS, checkedState, gripOf };
 export default { render };
