@@ -24,4 +24,5 @@ html_theme_options = {
     "use_repository_button": True,
     "use_download_button": False,
     "show_toc_level": 2,
+    "back_to_top_button": False,  # it lies on the labs' controls
 }

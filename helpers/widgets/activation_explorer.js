@@ -84,17 +84,59 @@ function plotOf(title, [left, right], [low, high], unit) {
     }
     return text;
   };
-  const holder = el("div", { class: "fs-plotbox" }, root);
+  const touched = el("div", {}, root);
+  const holder = el("div", { class: "fs-plotbox" }, touched);
   const node = el("figure", {}, el("figcaption", {}, title), holder);
   const numberAt = (event) => {
     const frame = root.getBoundingClientRect();
     return [left + ((event.clientX - frame.left) / frame.width) * (right - left), high - ((event.clientY - frame.top) / frame.height) * (high - low)];
   };
-  return { node, holder, layer, x, y, path, numberAt };
+  const put = (mark, at, value) =>
+    Object.assign(mark.style, { left: `${(100 * x(at)) / size[0]}%`, top: `${(100 * y(value)) / size[1]}%` });
+  return { node, holder, touched, layer, x, y, path, numberAt, put };
+}
+
+/** A slider of any shape: keys move its number by steps, the pointer to what drag(event, down) gives. */
+function gripped(node, { label, limits: [low, high], step, value, drag, set }) {
+  const named = { tabindex: 0, role: "slider", "aria-label": `${label}: drag or arrow keys`, "aria-valuemin": low, "aria-valuemax": high };
+  for (const [name, text] of Object.entries(named)) node.setAttribute(name, text);
+  const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
+  const ends = { Home: low, End: high };
+  let pressed = false;
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    pressed = true;
+    node.setPointerCapture(event.pointerId);
+    set(drag(event, true));
+  });
+  node.addEventListener("pointermove", (event) => pressed && set(drag(event, false)));
+  for (const name of ["pointerup", "pointercancel"]) node.addEventListener(name, () => (pressed = false));
+  node.addEventListener("keydown", (event) => {
+    if (!(event.key in by) && !(event.key in ends)) return;
+    event.preventDefault();
+    set(ends[event.key] ?? clamp(tidy(value() + by[event.key] * step), low, high));
+  });
+  node.follow = () => {
+    node.setAttribute("aria-valuenow", value());
+    node.setAttribute("aria-valuetext", format(value()));
+  };
 }
 
 const LINE = Array.from({ length: 401 }, (_, at) => tidy(-4 + at / 50));
-const HANDLE = -2.5; // where a bent function's parameter can be taken hold of
+
+/** Where on its curve a parameter is taken hold of: at a fixed x, or at the dip that a scale moves. */
+const DIPS = { silu: -1.2784645, gelu: -0.7517916 };
+const gripOf = (name, a) => {
+  const x = name in DIPS ? Math.max(DIPS[name] / a, -3.8) : -2.5;
+  return [x, FUNCTIONS[name](x, a)[0]];
+};
+
+/** The parameter, in hundredths, whose grip is nearest to the point. */
+function nearest(name, [low, high], [x, y]) {
+  const steps = Array.from({ length: Math.round(100 * (high - low)) + 1 }, (_, k) => tidy(low + k / 100));
+  const apart = steps.map((a) => gripOf(name, a)).map(([one, other]) => Math.hypot(one - x, other - y));
+  return steps[apart.indexOf(Math.min(...apart))];
+}
 
 // --- the explorer -------------------------------------------------------------------------------
 
@@ -138,7 +180,7 @@ function render({ model, el: host }) {
     send();
     draw();
   }
-  const { send, leave } = connection(model, () => state, (next) => {
+  const { send, listen, leave } = connection(model, () => state, note, (next) => {
     state = next;
     draw();
   });
@@ -147,42 +189,32 @@ function render({ model, el: host }) {
 
   const values = plotOf("value f(x): drag the point", [-4, 4], [-2.75, 4.25], [60, 60]);
   const slopes = plotOf("slope f'(x)", [-4, 4], [-0.7, 2.2], [60, 75]);
-  const pointer = values.holder;
-  for (const [name, value] of Object.entries({ tabindex: 0, role: "slider", "aria-label": "x: drag or arrow keys", "aria-valuemin": -4, "aria-valuemax": 4 }))
-    pointer.setAttribute(name, value);
+  const pointer = values.touched;
   pointer.classList.add("fs-touch");
+  gripped(pointer, {
+    label: "x", limits: [-4, 4], step: 0.05, value: () => state.x, set: (x) => change("x", { x }),
+    drag: (event) => clamp(Math.round(20 * values.numberAt(event)[0]) / 20, -4, 4),
+  });
 
-  const handles = () =>
-    state.functions.filter((name) => data.functions[name].parameter && FUNCTIONS[name](HANDLE, 0)[0] === 0);
-  let held = null;
-  const take = (event) => {
-    const [x, y] = values.numberAt(event);
-    if (held) {
-      const { parameter } = data.functions[held];
-      const [low, high] = data.parameters[parameter].limits;
-      const unit = FUNCTIONS[held](HANDLE, 1)[0];
-      change(parameter, { [parameter]: clamp(Math.round((100 * y) / unit) / 100, low, high) });
-    } else change("x", { x: clamp(Math.round(20 * x) / 20, -4, 4) });
-  };
-  let pressed = false;
-  pointer.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    const [x, y] = values.numberAt(event);
-    held = handles().find((name) => Math.hypot(x - HANDLE, y - at(name, HANDLE)[0]) < 0.2) ?? null;
-    pressed = true;
-    pointer.setPointerCapture(event.pointerId);
-    take(event);
-  });
-  pointer.addEventListener("pointermove", (event) => pressed && take(event));
-  for (const name of ["pointerup", "pointercancel"])
-    pointer.addEventListener(name, () => ((pressed = false), (held = null)));
-  pointer.addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 0.05, ArrowUp: 0.05, ArrowLeft: -0.05, ArrowDown: -0.05, PageUp: 0.5, PageDown: -0.5 }[event.key];
-    const end = { Home: -4, End: 4 }[event.key];
-    if (by === undefined && end === undefined) return;
-    event.preventDefault();
-    change("x", { x: end ?? clamp(tidy(state.x + by), -4, 4) });
-  });
+  const grips = Object.fromEntries(names.filter((name) => data.functions[name].parameter).map((name) => {
+    const { colour, parameter } = data.functions[name];
+    const { label: text, limits, step } = data.parameters[parameter];
+    const node = el("div", { class: "fs-handle", style: `--colour:${colour}` });
+    let off; // from the pointer to the grip, so that taking hold changes nothing
+    const drag = (event, down) => {
+      const [x, y] = values.numberAt(event);
+      if (down) {
+        const [left, top] = gripOf(name, state[parameter]);
+        off = [left - x, top - y];
+        return state[parameter];
+      }
+      return nearest(name, limits, [x + off[0], y + off[1]]);
+    };
+    const set = (value) => value !== state[parameter] && change(parameter, { [parameter]: value });
+    gripped(node, { label: `${text} on the curve`, limits, step, value: () => state[parameter], drag, set });
+    values.holder.append(node);
+    return [name, node];
+  }));
 
   // --- controls ---
 
@@ -247,10 +279,10 @@ function render({ model, el: host }) {
       dot(values, value, colour);
       dot(slopes, slope, colour);
     }
-    for (const name of handles()) {
-      const [x, y] = [values.x(HANDLE), values.y(at(name, HANDLE)[0])];
-      const square = { x: x - 6, y: y - 6, width: 12, height: 12, fill: data.functions[name].colour, stroke: "#000", class: "fs-handle" };
-      values.layer.append(svg("rect", square));
+    for (const [name, node] of Object.entries(grips)) {
+      node.hidden = !state.functions.includes(name);
+      values.put(node, ...gripOf(name, parameterOf(name)));
+      node.follow();
     }
     if (state.difference.length) {
       const [one, other] = state.difference;
@@ -305,8 +337,7 @@ function render({ model, el: host }) {
   }
 
   function follow() {
-    pointer.setAttribute("aria-valuenow", state.x);
-    pointer.setAttribute("aria-valuetext", format(state.x));
+    pointer.follow();
     xRow.follow(state.x);
     for (const name of names) ticks[name].firstChild.checked = state.functions.includes(name);
     const used = [...state.functions, ...state.difference];
@@ -347,21 +378,22 @@ function render({ model, el: host }) {
   );
   host.replaceChildren(root);
   draw();
+  listen();
   return leave;
 }
 
-/** Whether a state, from an address, is one. */
-function fits(state, { functions, parameters }) {
-  const known = (names) => Array.isArray(names) && names.every((name) => Object.hasOwn(functions, name));
-  const within = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
-  return (
-    known(state.functions) &&
-    known(state.difference) &&
-    [0, 2].includes(state.difference.length) &&
-    within(state.x, [-4, 4]) &&
-    Object.entries(parameters).every(([name, { limits }]) => within(state[name], limits))
-  );
+/** The state, or an Error that names what does not fit. */
+function checkedState(state, { functions, parameters }) {
+  const { wrong, number } = checksOf(state, ["functions", "difference", "x", ...Object.keys(parameters)]);
+  for (const list of ["functions", "difference"]) {
+    const known = Array.isArray(state[list]) && state[list].every((name) => Object.hasOwn(functions, name));
+    if (!known) wrong(list, `a list of ${Object.keys(functions).join(", ")}`);
+  }
+  if (![0, 2].includes(state.difference.length)) wrong("difference", "two names, or none");
+  number("x", [-4, 4]);
+  for (const [name, { limits }] of Object.entries(parameters)) number(name, limits);
+  return state;
 }
 
-export { FUNCTIONS, fits };
+export { FUNCTIONS, checkedState, gripOf };
 export default { render };

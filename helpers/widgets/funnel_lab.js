@@ -315,7 +315,7 @@ function render({ model, el: host }) {
 
   // A picture of the reader's own stays here, and with it the state that needs it.
   const shareable = () => (state.input === "own" ? null : state);
-  const { send, leave } = connection(model, shareable, (next) => {
+  const { send, listen, leave } = connection(model, shareable, note, (next) => {
     stopAll();
     if (next.input !== state.input || next.condition !== state.condition) forget();
     state = next;
@@ -467,10 +467,12 @@ function render({ model, el: host }) {
   touched.picture.addEventListener("keydown", (event) => {
     const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const far = event.shiftKey ? 8 : 1;
-    if (by) {
+    const end = { Home: 0, End: found.side - 1 }[event.key];
+    if (by || end !== undefined) {
       stopAll();
       const move = (value, step) => clamp(value + far * step, 0, found.side - 1);
-      change("cursor", { row: move(state.row, by[0]), column: move(state.column, by[1]) });
+      const [row, column] = by ? [move(state.row, by[0]), move(state.column, by[1])] : [event.ctrlKey ? end : state.row, end];
+      change("cursor", { row, column });
     } else if (event.key === " " && state.input === "painted") paint(state);
     else return;
     event.preventDefault();
@@ -858,9 +860,10 @@ function render({ model, el: host }) {
     ` ${data.limit}; 0 is black. `,
     swatch(colours.T, "T(x) wins"), swatch(colours.x, "x wins"), swatch(colours.equal, "tie"));
   const stage = el("div", { class: "fs-stage" },
-    el("div", { class: "fs-panels" }, ...["x", "T", "y", "wins"].map((name) => views[name].node)),
-    ...(shown.has("compare") ? [el("div", { class: "fs-panels fs-compare" }, ...["relu", "mish", "frelu", "apart"].map((name) => views[name].node))] : []),
-    scale);
+    el("div", { class: "fs-panels" },
+      ...["x", "T", "y", "wins", ...(shown.has("compare") ? ["relu", "mish", "frelu", "apart"] : [])].map((name) => views[name].node),
+      scale,
+      ...section("pixel", grids, el("p", { class: "fs-line" }, line))));
   const side = el("div", { class: "fs-side" },
     ...section("input", lesson, controls.input, brushes, another, chooser),
     ...section("condition", controls.condition),
@@ -877,7 +880,6 @@ function render({ model, el: host }) {
   });
   root.append(
     el("div", { class: "fs-main" }, stage, side),
-    ...section("pixel", grids, el("p", { class: "fs-line" }, line)),
     words,
     histogramBox,
     el("div", { class: "fs-row fs-tools" }, undo, redo, reset, projector, ...(shown.has("state") ? [copy, stateLine] : [])),
@@ -886,6 +888,7 @@ function render({ model, el: host }) {
   );
   host.replaceChildren(root);
   draw(true);
+  listen();
   return () => {
     stopAll();
     leave();
@@ -897,41 +900,26 @@ const STATE = ["input", "painted", "window", "weights", "scale", "condition", "b
 
 /** The state, or an Error that names what does not fit. */
 function checkedState(state, { windows, conditions, limits, pictures, painted }) {
-  const wrong = (name, allowed) => {
-    throw new Error(`${name} is ${JSON.stringify(state[name])}; it takes ${allowed}`);
-  };
-  const number = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
+  const { wrong, within, number } = checksOf(state, STATE);
   const oneOf = (name, table) => Object.hasOwn(table, state[name]) || wrong(name, Object.keys(table).join(", "));
-  const foreign = Object.keys(state).find((name) => !STATE.includes(name));
-  if (foreign) throw new Error(`${JSON.stringify(foreign)} is none of ${STATE.join(", ")}`);
   oneOf("input", Object.fromEntries(Object.entries(pictures).filter(([name]) => name !== "own")));
   oneOf("window", windows);
   oneOf("condition", conditions);
   const [height, width] = windows[state.window];
   const fits = Array.isArray(state.weights) && state.weights.length === height * width;
-  if (!fits || !state.weights.every((weight) => number(weight, limits.weights)))
+  if (!fits || !state.weights.every((weight) => within(weight, limits.weights)))
     wrong("weights", `${height * width} numbers from ${limits.weights.join(" to ")}`);
-  for (const name of ["scale", "gamma", "beta"])
-    if (!number(state[name], limits[name])) wrong(name, `a number from ${limits[name].join(" to ")}`);
+  for (const name of ["scale", "gamma", "beta"]) number(name, limits[name]);
   if (typeof state.batchnorm !== "boolean") wrong("batchnorm", "true or false");
   const cells = painted.side ** 2;
   if (state.painted?.length !== cells || !state.painted.every((cell) => painted.values.includes(cell)))
     wrong("painted", `${cells} numbers, each one of ${painted.values.join(", ")}`);
   const side = state.input === "painted" ? painted.side : pictures[state.input].side;
   for (const name of ["row", "column"])
-    if (!Number.isInteger(state[name]) || !number(state[name], [0, side - 1]))
+    if (!Number.isInteger(state[name]) || !within(state[name], [0, side - 1]))
       wrong(name, `a whole number from 0 to ${side - 1}`);
   return state;
 }
 
-/** Whether a state, from an address, is one. */
-function fits(state, data) {
-  try {
-    return Boolean(checkedState(state, data));
-  } catch {
-    return false;
-  }
-}
-
-export { arithmetic, checkedState, compute, descend, fits, fitted, floats, mish, sentence, slopes };
+export { arithmetic, checkedState, compute, descend, fitted, floats, mish, sentence, slopes };
 export default { render };

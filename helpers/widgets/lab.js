@@ -300,9 +300,10 @@ function swatch(colour, name) {
 
 /**
  * The model of a widget, or of a page: `send` tells it what current() gives, once things have
- * settled (null stays in the browser); what comes from it goes to `adopt`.
+ * settled (null stays in the browser); what comes from it goes to `adopt`. A page's model says
+ * which address it refused: `listen` notes it, once the lab is drawn.
  */
-function connection(model, current, adopt) {
+function connection(model, current, note, adopt) {
   let waiting;
   const send = () => {
     clearTimeout(waiting);
@@ -313,17 +314,35 @@ function connection(model, current, adopt) {
       model.save_changes();
     }, 120);
   };
+  const refused = () => model.get("refused") === undefined || note(model.get("refused"));
   const hear = () => {
-    if (JSON.stringify(model.get("state")) === JSON.stringify(current())) return;
-    clearTimeout(waiting);
-    adopt({ ...model.get("state") });
+    if (JSON.stringify(model.get("state")) !== JSON.stringify(current())) {
+      clearTimeout(waiting);
+      adopt({ ...model.get("state") });
+    }
+    refused();
   };
-  model.on("change:state", hear);
+  const listen = () => {
+    model.on("change:state", hear);
+    refused();
+  };
   const leave = () => {
     clearTimeout(waiting);
     model.off("change:state", hear);
   };
-  return { send, leave };
+  return { send, listen, leave };
+}
+
+/** A state's checks: each raises an Error that names what does not fit. */
+function checksOf(state, names) {
+  const wrong = (name, allowed) => {
+    throw new Error(`${name} is ${JSON.stringify(state[name])}; it takes ${allowed}`);
+  };
+  const foreign = Object.keys(state).find((name) => !names.includes(name));
+  if (foreign) throw new Error(`${JSON.stringify(foreign)} is none of ${names.join(", ")}`);
+  const within = (value, [low, high]) => typeof value === "number" && value >= low && value <= high;
+  const number = (name, limits) => within(state[name], limits) || wrong(name, `a number from ${limits.join(" to ")}`);
+  return { wrong, within, number };
 }
 
 /** The box of a lab: keys that it handles stay in it, also where a notebook listens to all. */

@@ -1,14 +1,11 @@
 // Brings the labs of a page to life: a model without a kernel, whose state is in the address.
 
-/** The state that the address asks for, or nothing. */
+/** What the address asks for, or nothing. Raises an Error for what is no object in JSON. */
 function asked(name) {
   const text = new URLSearchParams(location.hash.slice(1)).get(name);
-  if (!text) return {};
-  try {
-    return JSON.parse(text);
-  } catch {
-    return {}; // an address that was cut off: the lab opens as it always does
-  }
+  const given = text ? JSON.parse(text) : {};
+  if (Object.prototype.toString.call(given) !== "[object Object]") throw new Error(`${text} is no state`);
+  return given;
 }
 
 /** What anywidget gives a lab in a notebook: get, set, on, off, save_changes. */
@@ -43,14 +40,21 @@ async function enliven(place) {
   const base = new URL("labs/", import.meta.url);
   const [lab, answer] = await Promise.all([import(new URL(`${name}.js`, base)), fetch(new URL(`${name}.json`, base))]);
   const traits = await answer.json();
-  const state = { ...traits.state, ...asked(name) };
-  traits.state = lab.fits(state, traits.data) ? state : traits.state;
+  const start = traits.state;
+  /** The address's state laid over `base`; the first state, and why, where that is none. */
+  const opened = (base) => {
+    traits.refused = "";
+    try {
+      return lab.checkedState({ ...base, ...asked(name) }, traits.data);
+    } catch (error) {
+      traits.refused = `The state in the address was refused (${error.message}); the start state is shown.`;
+      return start;
+    }
+  };
+  traits.state = opened(start);
   const model = modelOf(name, traits);
   lab.default.render({ model, el: place });
-  addEventListener("hashchange", () => { // another state's address in the same tab
-    const next = { ...traits.state, ...asked(name) };
-    if (lab.fits(next, traits.data)) model.take(next);
-  });
+  addEventListener("hashchange", () => model.take(opened(traits.state))); // another address in the same tab
 }
 
 for (const place of document.querySelectorAll("[data-lab]")) enliven(place);

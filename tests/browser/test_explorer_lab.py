@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from helpers.figures.activations import FORMULAS
 from helpers.widgets import explorer
@@ -74,27 +74,58 @@ def test_x_is_dragged_along_the_curve_and_moved_by_keys(page):
     assert page.get_by_role("columnheader", name="value at x = -3.95").is_visible()
 
 
-def test_a_parameter_is_dragged_at_its_curve_and_waits_until_it_is_used(page):
+def middle(node: Locator) -> tuple[float, float]:
+    box = node.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+PARAMETERS = explorer.PARAMETERS.items()
+
+
+@pytest.mark.parametrize(("parameter", "row"), PARAMETERS)
+def test_a_parameter_is_dragged_on_its_curve_and_the_handle_stays_under_the_pointer(
+    page, parameter, row
+):
+    page.evaluate("put", explorer.as_json(explorer.opening([row.function])))
+    handle = page.get_by_role("slider", name=f"{row.symbol} on the curve")
+    plot = page.locator(".fs-axes").first.bounding_box()
+    low, high = row.limits
+    goal = low + 0.4 * (high - low)
+    x, y = page.evaluate("([name, a]) => lab.gripOf(name, a)", [row.function, goal])
+    goal_at = plot["x"] + plot["width"] * (x + 4) / 8, plot["y"] + plot["height"] * (4.25 - y) / 7
+    page.mouse.move(*middle(handle))
+    page.mouse.down()
+    assert state_of(page)[parameter] == row.start, "taking hold changes nothing"
+    page.mouse.move(*goal_at, steps=4)
+    page.mouse.up()
+    assert middle(handle) == pytest.approx(goal_at, abs=1.5)
+    assert state_of(page)[parameter] == pytest.approx(goal, abs=0.05 * (high - low))
+    assert float(handle.get_attribute("aria-valuenow")) == state_of(page)[parameter]
+
+
+@pytest.mark.parametrize(("parameter", "row"), PARAMETERS)
+def test_a_handle_is_moved_by_keys_and_can_be_taken_hold_of_at_the_ends_of_its_way(
+    page, parameter, row
+):
+    page.evaluate("put", explorer.as_json(explorer.opening([row.function])))
+    handle = page.get_by_role("slider", name=f"{row.symbol} on the curve")
+    handle.press("ArrowUp")
+    assert state_of(page)[parameter] == pytest.approx(row.start + row.step)
+    plot = page.locator(".fs-axes").first.bounding_box()
+    for key, end in zip(("Home", "End"), row.limits, strict=True):
+        handle.press(key)
+        assert state_of(page)[parameter] == end
+        box = handle.bounding_box()
+        assert box["y"] + box["height"] <= plot["y"] + plot["height"] + 1
+
+
+def test_a_parameter_waits_until_its_function_is_drawn(page):
     alpha = page.get_by_label("ELU alpha", exact=True)
     assert alpha.is_disabled()
+    assert page.locator(".fs-handle:visible").count() == 0
     page.get_by_label("ELU", exact=True).check()
     assert alpha.is_enabled()
-    handle = page.locator(".fs-handle").bounding_box()
-    unit = page.locator(".fs-axes").first.bounding_box()["height"] / 7
-    page.mouse.move(handle["x"] + 6, handle["y"] + 6)
-    page.mouse.down()
-    page.mouse.move(handle["x"] + 6, handle["y"] + 6 + 0.5 * unit, steps=4)
-    page.mouse.up()
-    assert state_of(page)["elu_alpha"] == pytest.approx(1 + 0.5 / (1 - np.exp(-2.5)), abs=0.05)
-
-
-@pytest.mark.parametrize("slope", [0, 1])
-def test_a_handle_can_be_taken_hold_of_at_the_ends_of_its_way(page, slope):
-    state = explorer.opening(["prelu"], prelu_slope=slope)
-    page.evaluate("put", explorer.as_json(state))
-    handle = page.locator(".fs-handle").bounding_box()
-    plot = page.locator(".fs-axes").first.bounding_box()
-    assert handle["y"] + handle["height"] <= plot["y"] + plot["height"]
+    assert page.locator(".fs-handle:visible").count() == 1
 
 
 def test_two_functions_have_a_difference(page):

@@ -164,6 +164,24 @@ def test_a_pointer_and_arrow_keys_move_the_pixel(page):
     assert x.get_attribute("aria-valuetext").startswith("row 21, column 18")
 
 
+def test_home_and_end_go_to_the_ends_of_the_row_and_of_the_picture(page):
+    x = page.get_by_role("slider", name="x: the pixel")
+    row = state_of(page)["row"]
+    ends = {"Home": (row, 0), "End": (row, 127), "Control+Home": (0, 0), "Control+End": (127, 127)}
+    for key, place in ends.items():
+        x.press(key)
+        state = state_of(page)
+        assert (state["row"], state["column"]) == place, key
+
+
+def test_on_a_narrow_page_the_window_stands_next_to_x(browser):
+    options = {"viewport": {"width": 360, "height": 800}}
+    lab = funnel.FunnelLab
+    with bare_page(browser, lab._esm, lab._css, funnel.page_traits(), **options) as page:
+        x = page.get_by_role("slider", name="x: the pixel").bounding_box()
+        assert weight(page, 1, 1).bounding_box()["y"] - (x["y"] + x["height"]) < 200
+
+
 def test_a_weight_is_typed_dragged_stepped_and_set_to_zero(page):
     cell = weight(page, 1, 1)
     cell.fill("0,11")

@@ -136,7 +136,8 @@ def test_another_address_in_the_same_tab_changes_the_lab(browser, address):
 
 
 ODD = '{"functions": ["constructor"]}'
-HOSTILE = ["{", '{"window": "9x9"}', '{"input": "own"}', '{"condition": "constructor"}']
+REFUSED = re.compile(r"The state in the address was refused \(.+\); the start state is shown\.")
+HOSTILE = ["{", "3", "[1]", '{"window": "9x9"}', '{"input": "own"}', '{"condition": "constructor"}']
 
 
 @pytest.mark.parametrize("state", HOSTILE)
@@ -145,6 +146,14 @@ def test_an_address_that_is_no_state_opens_the_lab_as_always(browser, address, s
     page.goto(f"{address}#funnel_lab={quote(state)}")
     assert page.get_by_label("weight, row 1, column 1").input_value() == "-0.50"
     assert page.locator(".fs-line").text_content().startswith("max(")
+    page.locator(".fs-message", has_text=REFUSED).wait_for()
+    page.get_by_role("slider", name="x: the pixel").press("ArrowDown")
+    page.locator(".fs-message", has_text=REFUSED).wait_for(state="detached")
+    page.goto(f"{address}#funnel_lab={quote(json.dumps({'scale': 2}))}")
+    page.wait_for_function("document.querySelector('[aria-label=times]').value === '2'")
+    page.goto(f"{address}#funnel_lab={quote(state)}")
+    page.wait_for_function("document.querySelector('[aria-label=times]').value === '1'")
+    page.locator(".fs-message", has_text=REFUSED).wait_for()
     assert faults == []
     page.context.close()
 
@@ -153,6 +162,7 @@ def test_an_explorers_address_that_is_no_state_opens_it_as_always(browser, addre
     page, faults = opened(browser, address, "light", 1280)
     page.goto(f"{address}01_activation_functions.html#activation_explorer={quote(ODD)}")
     page.get_by_role("checkbox", name="ReLU", exact=True).wait_for()
+    page.locator(".fs-message", has_text=REFUSED).wait_for()
     assert faults == []
     page.context.close()
 
