@@ -271,7 +271,11 @@ def _() -> bool:
     words = family()["verdict"]
     others = words[["max-pooling", "wider window", "row and column"]]
     bare = family().loc["no BatchNorm"]
-    return others.str.startswith("open").all() and bare.p < 0.05 < bare.p_holm and "size open" in bare.verdict
+    return (
+        others.str.startswith("open").all()
+        and bare.p < 0.05 < bare.p_holm
+        and "size open" in bare.verdict
+    )
 
 
 @claim("06", "it is worth nothing by itself. The funnel's part is larger here, beyond the margin")
