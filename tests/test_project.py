@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, requires
 
 import pytest
 from packaging.requirements import Requirement
@@ -265,6 +265,54 @@ def test_ci_runs_what_make_test_runs():
     assert r"tools\run_tests.py" in workflow
     for system in ("ubuntu", "macos", "windows"):
         assert f"{system}-latest" in workflow
+
+
+def test_workflows_pin_actions_by_digest_and_ask_for_few_rights():
+    for path in (ROOT / ".github" / "workflows").iterdir():
+        text = path.read_text(encoding="utf-8")
+        actions = re.findall(r"uses: (.*)", text)
+        assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v[\d.]+", one) for one in actions)
+        (rights,) = re.findall(r"^permissions:\n  contents: (\w+)\n", text, re.MULTILINE)
+        assert rights == "read" or path.name == "links.yml"  # which commits mended links
+
+
+# --- licences -----------------------------------------------------------------------------------
+
+COMPATIBLE = "MIT|BSD|Apache|PSF|Python Software|ISC|MPL|Mozilla|Public Domain|CC0|Zlib|BSL-1.0"
+
+
+def installed(names: list[str]) -> set[str]:
+    """The packages with all that they require here; NVIDIA's libraries have terms of their own."""
+    found: set[str] = set()
+    while names:
+        name = canonicalize_name(names.pop())
+        if name in found or name.startswith("nvidia"):
+            continue
+        try:
+            needs = [Requirement(one) for one in requires(name) or []]
+        except PackageNotFoundError:  # for another system or Python
+            continue
+        found.add(name)
+        names += [one.name for one in needs if not one.marker or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+def licences(name: str) -> list[str]:
+    """Licences that all hold; one that may be chosen of several is a list of words."""
+    about = metadata(name)
+    if "License-Expression" in about:
+        return re.split(r"\bAND\b", about["License-Expression"])
+    listed = [one for one in about.get_all("Classifier") or [] if one.startswith("License ::")]
+    return ["; ".join(listed) or about.get("License", "")]
+
+
+def test_licences_of_all_dependencies_are_compatible_with_ours():
+    unstated = {"axe-playwright-python": "MIT"}  # in a file of its own; not in its metadata
+    names = installed(list(RANGES)) - set(unstated)
+    assert len(names) > len(RANGES)
+    stated = {name: licences(name) for name in names}
+    strange = [one for found in stated.values() for one in found if not re.search(COMPATIBLE, one)]
+    assert strange == []
 
 
 # --- README -------------------------------------------------------------------------------------
