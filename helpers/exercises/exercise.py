@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 
 Found = Mapping[str, Any]
 """What one try yields: a name -> an array, a number or words."""
@@ -176,6 +177,7 @@ def _settings_restored() -> Iterator[None]:
         torch.set_grad_enabled(True),
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
+        rc_context(),
     ):
         warnings.simplefilter("ignore")
         try:

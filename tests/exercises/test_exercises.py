@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib import rcParams
 from torch import nn
 from torch.nn import functional as F
 
@@ -137,6 +138,7 @@ def settings():
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         Path.cwd(),
+        rcParams["lines.linewidth"],
         random.getstate(),
         str(np.random.get_state()),  # noqa: NPY002
     )
@@ -150,6 +152,7 @@ def settings():
         lambda *_: torch.set_num_threads(torch.get_num_threads() + 1),
         lambda *_: torch.use_deterministic_algorithms(True),
         lambda *_: os.chdir("/"),
+        lambda *_: rcParams.update({"lines.linewidth": 9}),
         lambda *_: random.seed(7),
         lambda *_: np.random.seed(7),  # noqa: NPY002
     ],
