@@ -179,7 +179,7 @@ def test_on_a_narrow_page_the_window_stands_next_to_x(browser):
     lab = funnel.FunnelLab
     with bare_page(browser, lab._esm, lab._css, funnel.page_traits(), **options) as page:
         x = page.get_by_role("slider", name="x: the pixel").bounding_box()
-        assert weight(page, 1, 1).bounding_box()["y"] - (x["y"] + x["height"]) < 200
+        assert weight(page, 1, 1).bounding_box()["y"] - (x["y"] + x["height"]) < 100
 
 
 def test_a_weight_is_typed_dragged_stepped_and_set_to_zero(page):
