@@ -125,6 +125,22 @@ def test_the_start_pages_lab_answers_and_its_state_is_in_the_address(browser, ad
     page.context.close()
 
 
+@pytest.mark.parametrize("width", [360, 800, 1280, 1920])
+def test_a_lab_takes_the_pages_width_and_nothing_lies_on_it(browser, address, width):
+    page, faults = opened(browser, address, "light", width)
+    page.goto(address)
+    box = page.locator(".fs-lab").bounding_box()
+    assert box["width"] > {360: 320, 800: 720, 1280: 940, 1920: 1400}[width]
+    picture, controls = (page.locator(each).bounding_box() for each in (".fs-stage", ".fs-side"))
+    assert (picture["x"] + picture["width"] <= controls["x"]) == (width > 900), "side by side"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.mouse.wheel(0, 3000)
+    page.mouse.wheel(0, -300)  # the theme's button to the top comes when a reader scrolls back
+    assert page.locator("#pst-back-to-top").count() == 0
+    assert faults == []
+    page.context.close()
+
+
 def test_another_address_in_the_same_tab_changes_the_lab(browser, address):
     page, faults = opened(browser, address, "light", 1280)
     page.goto(address)
@@ -163,6 +179,16 @@ def test_an_explorers_address_that_is_no_state_opens_it_as_always(browser, addre
     page.goto(f"{address}01_activation_functions.html#activation_explorer={quote(ODD)}")
     page.get_by_role("checkbox", name="ReLU", exact=True).wait_for()
     page.locator(".fs-message", has_text=REFUSED).wait_for()
+    assert faults == []
+    page.context.close()
+
+
+def test_in_the_dark_no_light_sheet_lies_under_a_lab(browser, address):
+    page, faults = opened(browser, address, "dark", 1280)
+    page.goto(f"{address}01_activation_functions.html")
+    sheet = page.locator(".text_html", has=page.locator(".fs-lab"))
+    look = "node => { const s = getComputedStyle(node); return [s.backgroundColor, s.padding]; }"
+    assert sheet.evaluate(look) == ["rgba(0, 0, 0, 0)", "0px"]
     assert faults == []
     page.context.close()
 
