@@ -1,8 +1,9 @@
-"""Starts nbval's kernels without TCP ports, in every process of a test run."""
+"""Kernels without TCP ports, and Ctrl-C that arrives, in every process of a test run."""
 
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -25,3 +26,6 @@ class PortlessKernelManager(kernel.KernelManager):
 
 if os.name != "nt":  # Windows' ZeroMQ need not have sockets in files
     kernel.KernelManager = PortlessKernelManager
+
+# A shell's background jobs ignore Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
