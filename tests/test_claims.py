@@ -7,6 +7,7 @@ sentence was rewritten (write it here as well) or the records have outgrown it (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -731,6 +732,48 @@ def _() -> bool:
 def _() -> bool:
     here = of_article_size("regions", "shuffled split")
     return here[FAIR].idxmax() == ("frelu", 0) != here[ARTICLES].idxmax()
+
+
+# --- numbers of a stored run, which an execution changes -----------------------------------------
+
+
+@cache
+def printed(number: str) -> str:
+    """All that the stored notebook's code cells print."""
+    (path,) = (one for one in notebooks.stored_notebooks() if one.name.startswith(number))
+    cells = [cell for cell in notebooks.read(path).cells if cell.cell_type == "code"]
+    return "".join(output.get("text", "") for cell in cells for output in cell.outputs)
+
+
+STORED = [
+    ("03", "In the stored run cat and dog", r"\ncat and dog: \d+ pictures mixed up\ndeer"),
+    ("05", "Of the table, about a quarter in the stored run", r"2[2-8]% of the table is empty"),
+    ("07", '"copied" takes twenty-two times as long, "fast" seven', r" 22\.\d t.*\n.* 7\.\d t"),
+    (
+        "07",
+        'twelve times its floor, "fast" four',
+        r"(11\.[5-9]|12\.[0-4]) t.*\n.* (3\.[5-9]|4\.[0-4]) t",
+    ),
+    ("07", "By a factor of four in the stored run", r"kept: .* (3\.[5-9]|4\.[0-4]) times as fast"),
+    ("07", "In the stored run 1.2 times", r"training step frelu .* 1\.(1[5-9]|2[0-4]) times"),
+    ("08", "Nine, used seventeen times", r"9 ReLUs, used 17 times"),
+]
+for number, sentence, found in STORED:
+    claim(number, sentence)(
+        lambda number=number, found=found: bool(re.search(found, printed(number)))
+    )
+
+
+@claim("08", "the first stages took about 16 s a run more than ReLU for about 5 points; the last")
+@claim("08", "stages 6 s more, for a gain that isn't shown")
+def _() -> bool:
+    lines = re.findall(r"seed \d, (.+?) +([\d.]+)%  \((\d+) s\)", printed("08"))
+    runs = pd.DataFrame(lines, columns=["arm", "score", "seconds"])
+    means = runs.set_index("arm").astype(float).groupby("arm").mean()
+    more = means - means.loc["ReLU everywhere"]
+    first, last = (more.loc[f"FReLU in the {part} stages"] for part in ("first", "last"))
+    long = 15 < first.seconds < 17 and 5 < last.seconds < 7
+    return long and 4.5 < first.score < 5.5 and abs(last.score) < 1
 
 
 # --- every sentence ---------------------------------------------------------------------------

@@ -298,7 +298,7 @@ def installed(names: list[str]) -> set[str]:
 
 
 def licences(name: str) -> list[str]:
-    """Licences that all hold; one that may be chosen of several is a list of words."""
+    """The licences that hold; those of which one may be chosen are one text."""
     about = metadata(name)
     if "License-Expression" in about:
         return re.split(r"\bAND\b", about["License-Expression"])
